@@ -1,0 +1,1 @@
+"""FastAPI: people and other systems."""

@@ -1,0 +1,1 @@
+"""The greenpark command, the one-machine stack, doctor."""

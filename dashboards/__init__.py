@@ -1,0 +1,1 @@
+"""Grafana as code, provisioning, and the checker that runs every query."""

@@ -1,0 +1,1 @@
+"""MQTT in: validated, deduplicated batches into the store; quarantine; committed watermark out."""

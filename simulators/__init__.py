@@ -1,0 +1,1 @@
+"""A park in a box with ground truth; faults; load."""

@@ -1,0 +1,1 @@
+"""TimescaleDB: migrations, named SQL, the pool, typed queries."""

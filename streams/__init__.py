@@ -1,0 +1,1 @@
+"""The processors: consumption ledger, indicators, standing, recompute."""
