@@ -1,0 +1,139 @@
+"""What can go wrong with the one-machine stack.
+
+StackError
+├── ComponentMissing       a component is neither installed nor obtainable here
+├── ComponentSetupFailed   bringing a component failed in a named step
+├── DirectoryInUse         another process works in the same var directory
+├── NoPort                 no free loopback port
+├── SecretMissing          a data directory exists, but the secret that opens it is gone
+├── DataVersionMismatch    the data belong to another major version of PostgreSQL
+├── ProcessFailed          a process ended, or did not become ready
+│   ├── ProcessExited
+│   └── ProcessNotReady
+└── BadBrokerName          a park, firm, edge or user name that can not stand in a topic
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+
+class StackError(Exception):
+    """Anything that stops the stack from being brought, started or stopped."""
+
+
+class ComponentMissing(StackError):
+    """A component is neither installed nor obtainable; `command` installs it."""
+
+    def __init__(self, component: str, *, reason: str, command: str, instead: str) -> None:
+        super().__init__(
+            f"{component} is not installed and could not be brought: {reason}\n"
+            f"  install it with:  {command}\n"
+            f"  or {instead}"
+        )
+        self.component = component
+        self.reason = reason
+        self.command = command
+
+
+class ComponentSetupFailed(StackError):
+    """A step of a set-up failed. Nothing half-made is left in place; trying again starts clean."""
+
+    def __init__(self, component: str, *, step: str, detail: str) -> None:
+        super().__init__(f"Setting up {component} failed at step '{step}': {detail}")
+        self.component = component
+        self.step = step
+        self.detail = detail
+
+
+class DirectoryInUse(StackError):
+    """Another process holds the lock of a var directory. `pid` and `since` are None if unknown."""
+
+    def __init__(self, directory: Path, *, pid: int | None, since: datetime | None) -> None:
+        who = f"process {pid}" if pid is not None else "another process"
+        when = f" since {since.isoformat(timespec='seconds')}" if since is not None else ""
+        super().__init__(
+            f"{directory} is in use by {who}{when}. Stop it first (Ctrl-C there"
+            + (f", or: kill {pid}" if pid is not None else "")
+            + "), or choose another directory."
+        )
+        self.directory = directory
+        self.pid = pid
+        self.since = since
+
+
+class NoPort(StackError):
+    """No free port was found on the loopback address."""
+
+    def __init__(self, name: str, address: str) -> None:
+        super().__init__(f"No free port for {name} on {address}: close something that listens there.")
+        self.name = name
+        self.address = address
+
+
+class SecretMissing(StackError):
+    """The data are there, their secret is not."""
+
+    def __init__(self, secret: Path, data: Path) -> None:
+        super().__init__(
+            f"{data} exists, but its secret {secret} does not. Restore the file from a backup, "
+            f"or remove {data} to start empty."
+        )
+        self.secret = secret
+        self.data = data
+
+
+class DataVersionMismatch(StackError):
+    """The data directory was written by another major version."""
+
+    def __init__(self, data: Path, *, found: str, wanted: int) -> None:
+        super().__init__(
+            f"{data} holds data of PostgreSQL {found}, but the server here is {wanted}. "
+            f"Install PostgreSQL {found} with TimescaleDB, or move {data} away to start empty."
+        )
+        self.data = data
+        self.found = found
+        self.wanted = wanted
+
+
+class ProcessFailed(StackError):
+    """A process did not do what it was started for."""
+
+    def __init__(self, name: str, what: str, *, log: Path | None, tail: str) -> None:
+        where = f" Log: {log}" if log is not None else ""
+        last = f"\n{tail}" if tail else ""
+        super().__init__(f"{name} {what}.{where}{last}")
+        self.name = name
+        self.log = log
+        self.tail = tail
+
+
+class ProcessExited(ProcessFailed):
+    """The process ended when it should run."""
+
+    def __init__(self, name: str, *, code: int, log: Path | None, tail: str = "") -> None:
+        super().__init__(name, f"ended with code {code}", log=log, tail=tail)
+        self.code = code
+
+
+class ProcessNotReady(ProcessFailed):
+    """The process runs, but was not ready in time."""
+
+    def __init__(self, name: str, *, limit_s: float, log: Path | None, tail: str = "") -> None:
+        super().__init__(name, f"was not ready within {limit_s:g} s", log=log, tail=tail)
+        self.limit_s = limit_s
+
+
+class BadBrokerName(StackError):
+    """A name that would change the meaning of a topic or of a password file."""
+
+    def __init__(self, kind: str, value: str) -> None:
+        super().__init__(
+            f"{kind} {value!r} is not usable in a topic: use 1 to 64 letters, digits, '.', '_' or '-'."
+        )
+        self.kind = kind
+        self.value = value

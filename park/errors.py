@@ -1,0 +1,60 @@
+"""What can be wrong with the language of a park.
+
+ParkError
+├── UnitError          a unit is unknown, or two units do not measure the same thing
+├── WireError          a payload or topic does not follow the wire contract
+│   ├── TopicError
+│   └── PayloadError
+├── CalendarError      a time without a zone, an unknown zone or grain
+└── DataFileError      a factor, indicator, target or rule file is wrong; names file, field and what was expected
+"""
+
+from __future__ import annotations
+
+
+class ParkError(Exception):
+    """Root of every error raised by the `park` room."""
+
+
+class UnitError(ParkError):
+    """A unit is unknown, or two units do not measure the same thing."""
+
+
+class WireError(ParkError):
+    """A message does not follow the wire contract.
+
+    Attributes:
+        reason: one of `park.wire.Reason`, the code under which the message is quarantined.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the reason code beside the message for people."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class TopicError(WireError):
+    """A topic outside `greenpark/1/{park}/{firm}/{edge}/{channel}`."""
+
+
+class PayloadError(WireError):
+    """A payload that cannot be decoded, or whose columns do not fit together."""
+
+
+class CalendarError(ParkError):
+    """A time without a zone, an unknown zone, or an unknown grain."""
+
+
+class DataFileError(ParkError):
+    """A data file is wrong.
+
+    Attributes:
+        file: the file's name.
+        field: the path of the offending field, such as `factors[3].value`.
+    """
+
+    def __init__(self, file: str, field: str, message: str) -> None:
+        """Name the place first, so that the line can be found at once."""
+        super().__init__(f"{file}: {field}: {message}" if field else f"{file}: {message}")
+        self.file = file
+        self.field = field
