@@ -1,0 +1,168 @@
+"""A park as a document: who is in it, what is measured, and which meters stand where.
+
+The same document sets up a real park (`greenpark park apply FILE`) and describes a simulated one. Codes are the names
+that people and topics use; applying a document again changes what differs and touches no reading.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  (msgspec resolves annotations at run time)
+from typing import Any
+
+import msgspec
+import yaml
+
+from park.calendar import zone
+from park.errors import CalendarError, DataFileError, UnitError
+from park.points import Direction, Kind, Label
+from park.units import check_carrier_unit, unit
+from park.wire import is_code
+
+
+class InstallationDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One physical meter at a point, for `[valid_from, valid_to)`; see `park.points.Installation`."""
+
+    serial: str
+    valid_from: datetime
+    valid_to: datetime | None = None
+    modulus: float | None = None
+    multiplier: float = 1.0
+    first_reading: float | None = None
+    last_reading: float | None = None
+
+
+class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One measured series. `product` names what a product counter counts."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    kind: Kind
+    carrier: str
+    unit: str
+    edge: str
+    direction: Direction = Direction.IN
+    interval_s: int = 900
+    label: Label = Label.END
+    unit_code: str | None = None
+    product: str | None = None
+    rate_limit_per_h: float | None = None
+    installations: list[InstallationDefinition] = []
+
+
+class UnitDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A workshop, line or process of a firm."""
+
+    code: str
+    name_zh: str
+    name_en: str
+
+
+class FirmDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A firm. `industrial = false` keeps a school or hospital out of industrial intensity."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    industry: str
+    uscc: str | None = None
+    industrial: bool = True
+    above_scale: bool = True
+    key_energy_user: bool = False
+    zones: list[str] = []
+    edges: list[str] = []
+    units: list[UnitDefinition] = []
+    points: list[PointDefinition] = []
+
+
+class ParkDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A whole park and the target packs that it answers for."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    time_zone: str = "Asia/Shanghai"
+    target_packs: list[str] = []
+    zones: list[UnitDefinition] = []
+    firms: list[FirmDefinition] = []
+
+
+def load_definition(text: str, file: str) -> ParkDefinition:
+    """Parse and check a park document (YAML), or raise `DataFileError` naming the field."""
+    try:
+        raw: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataFileError(file, "", f"not YAML: {error}") from None
+    try:
+        definition = msgspec.convert(raw, ParkDefinition)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at ")
+        raise DataFileError(file, place.strip("`$."), message) from None
+    check_definition(definition, file)
+    return definition
+
+
+def dump_definition(definition: ParkDefinition) -> str:
+    """Write a park document as YAML."""
+    builtins = msgspec.to_builtins(definition, str_keys=True)
+    return yaml.safe_dump(builtins, allow_unicode=True, sort_keys=False)
+
+
+def check_definition(definition: ParkDefinition, file: str) -> None:
+    """Check what types cannot: codes, units, references, installations that overlap. Raises `DataFileError`."""
+    _code(file, "code", definition.code)
+    try:
+        zone(definition.time_zone)
+    except CalendarError as error:
+        raise DataFileError(file, "time_zone", str(error)) from None
+    _unique(file, "firms", [firm.code for firm in definition.firms])
+    zones = {z.code for z in definition.zones}
+    for f, firm in enumerate(definition.firms):
+        at = f"firms[{f}]"
+        _code(file, f"{at}.code", firm.code)
+        for name in firm.edges:
+            _code(file, f"{at}.edges", name)
+        for name in firm.zones:
+            if name not in zones:
+                raise DataFileError(file, f"{at}.zones", f"no zone {name!r} in this park")
+        _unique(file, f"{at}.points", [point.code for point in firm.points])
+        units = {u.code for u in firm.units}
+        for p, point in enumerate(firm.points):
+            _check_point(file, f"{at}.points[{p}]", point, firm.edges, units)
+
+
+def _check_point(file: str, at: str, point: PointDefinition, edges: list[str], units: set[str]) -> None:
+    if not point.code or len(point.code) > 128:
+        raise DataFileError(file, f"{at}.code", "1 to 128 characters")
+    if point.edge not in edges:
+        raise DataFileError(file, f"{at}.edge", f"no edge {point.edge!r} at this firm; it has {edges}")
+    if point.unit_code is not None and point.unit_code not in units:
+        raise DataFileError(file, f"{at}.unit_code", f"no unit {point.unit_code!r} at this firm")
+    if point.interval_s < 1:
+        raise DataFileError(file, f"{at}.interval_s", "at least 1 second")
+    try:
+        if point.kind is Kind.GAUGE:
+            unit(point.unit)
+        else:
+            check_carrier_unit(point.carrier, point.unit)
+    except UnitError as error:
+        raise DataFileError(file, f"{at}.unit", str(error)) from None
+    ordered = sorted(point.installations, key=lambda meter: meter.valid_from)
+    for k, meter in enumerate(ordered):
+        if meter.valid_from.tzinfo is None or (meter.valid_to is not None and meter.valid_to.tzinfo is None):
+            raise DataFileError(file, f"{at}.installations", f"{meter.serial}: times need a zone, such as +08:00")
+        if meter.multiplier <= 0 or (meter.modulus is not None and meter.modulus <= 0):
+            raise DataFileError(file, f"{at}.installations", f"{meter.serial}: multiplier and modulus are positive")
+        if k and (ordered[k - 1].valid_to is None or ordered[k - 1].valid_to > meter.valid_from):  # type: ignore[operator]
+            raise DataFileError(file, f"{at}.installations", f"{meter.serial} overlaps {ordered[k - 1].serial}")
+
+
+def _code(file: str, field: str, code: str) -> None:
+    if not is_code(code):
+        raise DataFileError(file, field, f"{code!r}: use letters, digits, '.', '_' and '-', at most 64")
+
+
+def _unique(file: str, field: str, codes: list[str]) -> None:
+    twice = {code for code in codes if codes.count(code) > 1}
+    if twice:
+        raise DataFileError(file, field, f"named twice: {', '.join(sorted(twice))}")
