@@ -1,0 +1,222 @@
+"""Parks, firms, points and meters in the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from park.points import Direction, Installation, Kind, Label, Point
+from store.errors import UnknownNameError
+from store.queries import queries
+
+if TYPE_CHECKING:
+    from park.definition import FirmDefinition, InstallationDefinition, ParkDefinition, PointDefinition
+    from store.pool import Connection
+
+_INSTALLATION_FIELDS = ("serial", "modulus", "multiplier", "valid_from", "valid_to", "first_reading", "last_reading")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying a park document did."""
+
+    park_id: int
+    firms: int
+    points: int
+    recomputed_points: int
+    """Points whose meaning or meters changed, so that their numbers are computed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkRow:
+    """One park."""
+
+    park_id: int
+    code: str
+    name_zh: str
+    name_en: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirmRow:
+    """One firm."""
+
+    firm_id: int
+    park_id: int
+    code: str
+    name_zh: str
+    name_en: str
+    industry: str
+    industrial: bool
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredPoint:
+    """A point with the meters that stood there, oldest first."""
+
+    point: Point
+    product: str | None
+    unit_id: int | None
+    installations: tuple[Installation, ...]
+
+
+async def apply_definition(connection: Connection, definition: ParkDefinition) -> Applied:
+    """Bring the registry to what the document says, in one transaction; nothing that was read is touched.
+
+    Points that the document leaves out stay: they hold readings.
+    """
+    sql = queries("registry")
+    recomputed = points = 0
+    async with connection.transaction():
+        park_id = await connection.fetchval(
+            sql["upsert_park"], definition.code, definition.name_zh, definition.name_en, definition.time_zone
+        )
+        zones = {
+            z.code: await connection.fetchval(sql["upsert_zone"], park_id, z.code, z.name_zh, z.name_en)
+            for z in definition.zones
+        }
+        for pack in definition.target_packs:
+            await connection.execute(sql["adopt_pack"], park_id, pack)
+        for firm in definition.firms:
+            recomputed += await _apply_firm(connection, park_id, zones, firm)
+            points += len(firm.points)
+    return Applied(park_id, len(definition.firms), points, recomputed)
+
+
+async def _apply_firm(connection: Connection, park_id: int, zones: dict[str, int], firm: FirmDefinition) -> int:
+    sql = queries("registry")
+    firm_id = await connection.fetchval(
+        sql["upsert_firm"],
+        park_id,
+        firm.code,
+        firm.name_zh,
+        firm.name_en,
+        firm.uscc,
+        firm.industry,
+        firm.industrial,
+    )
+    for flag, wanted in (("above_scale", firm.above_scale), ("key_energy_user", firm.key_energy_user)):
+        await connection.execute(sql["set_flag" if wanted else "clear_flag"], firm_id, flag)
+    for code in firm.zones:
+        await connection.execute(sql["set_zone"], firm_id, zones[code])
+    units = {
+        u.code: await connection.fetchval(sql["upsert_unit"], firm_id, u.code, u.name_zh, u.name_en) for u in firm.units
+    }
+    edges = {code: await connection.fetchval(sql["upsert_edge"], park_id, firm_id, code) for code in firm.edges}
+    recomputed = 0
+    for point in firm.points:
+        unit_id = None if point.unit_code is None else units[point.unit_code]
+        recomputed += await _apply_point(connection, (park_id, firm_id, unit_id, edges[point.edge]), point)
+    return recomputed
+
+
+async def _apply_point(connection: Connection, owner: tuple[int, int, int | None, int], point: PointDefinition) -> bool:
+    sql = queries("registry")
+    row = await connection.fetchrow(
+        sql["upsert_point"],
+        *owner,
+        point.code,
+        point.name_zh,
+        point.name_en,
+        point.kind.value,
+        point.carrier,
+        point.direction.value,
+        point.unit,
+        point.interval_s,
+        point.label.value,
+        point.product,
+        point.rate_limit_per_h,
+    )
+    changed = bool(row["changed"])
+    wanted = [_fields(meter) for meter in sorted(point.installations, key=lambda meter: meter.valid_from)]
+    rows = await connection.fetch(sql["installations_of_point"], row["point_id"])
+    if wanted and wanted != [tuple(r[name] for name in _INSTALLATION_FIELDS) for r in rows]:
+        await connection.execute(sql["delete_installations"], row["point_id"])
+        await connection.executemany(sql["insert_installation"], [(row["point_id"], *fields) for fields in wanted])
+        changed = changed or bool(rows)
+    if changed:
+        await connection.execute(sql["mark_dirty_all"], row["point_id"], "park document")
+    return changed
+
+
+def _fields(meter: InstallationDefinition) -> tuple[Any, ...]:
+    return tuple(getattr(meter, name) for name in _INSTALLATION_FIELDS)
+
+
+async def park_named(connection: Connection, code: str) -> ParkRow:
+    """Return the park with this code, or raise `UnknownNameError`."""
+    for row in await parks(connection):
+        if row.code == code:
+            return row
+    raise UnknownNameError("park", code)
+
+
+async def parks(connection: Connection) -> list[ParkRow]:
+    """Return all parks by code."""
+    return [ParkRow(**dict(row)) for row in await connection.fetch(queries("registry")["parks"])]
+
+
+async def firms(connection: Connection, park_id: int) -> list[FirmRow]:
+    """Return the firms of a park by code."""
+    return [FirmRow(**dict(row)) for row in await connection.fetch(queries("registry")["firms"], park_id)]
+
+
+async def target_packs(connection: Connection, park_id: int) -> list[str]:
+    """Return the ids of the target packs that a park answers for."""
+    rows = await connection.fetch(queries("registry")["packs_of_park"], park_id)
+    return [row["pack_id"] for row in rows]
+
+
+async def metered_points(connection: Connection, firm_id: int) -> list[MeteredPoint]:
+    """Return a firm's points with their meters."""
+    sql = queries("registry")
+    meters: dict[int, list[Installation]] = {}
+    for row in await connection.fetch(sql["installations_of_firm"], firm_id):
+        fields = dict(row)
+        meters.setdefault(fields.pop("point_id"), []).append(Installation(**fields))
+    return [
+        MeteredPoint(
+            Point(
+                point_id=row["point_id"],
+                firm_id=row["firm_id"],
+                code=row["code"],
+                kind=Kind(row["kind"]),
+                carrier=row["carrier"],
+                direction=Direction(row["direction"]),
+                unit=row["unit"],
+                interval_s=row["interval_s"],
+                label=Label(row["label"]),
+                rate_limit_per_h=row["rate_limit_per_h"],
+            ),
+            row["product"],
+            row["unit_id"],
+            tuple(meters.get(row["point_id"], ())),
+        )
+        for row in await connection.fetch(sql["points_of_firm"], firm_id)
+    ]
+
+
+class EdgeRow(msgspec.Struct, frozen=True):
+    """One edge with the codes of its topics and its points."""
+
+    edge_id: int
+    park_id: int
+    firm_id: int
+    park: str
+    firm: str
+    edge: str
+    points: dict[str, tuple[int, str]]
+    """Point code to (point id, registered unit)."""
+
+
+async def edges(connection: Connection) -> list[EdgeRow]:
+    """Return every edge with its points: what ingest needs to know."""
+    sql = queries("registry")
+    points: dict[int, dict[str, tuple[int, str]]] = {}
+    for row in await connection.fetch(sql["points_of_edges"]):
+        points.setdefault(row["edge_id"], {})[row["code"]] = (row["point_id"], row["unit"])
+    return [EdgeRow(**dict(row), points=points.get(row["edge_id"], {})) for row in await connection.fetch(sql["edges"])]
