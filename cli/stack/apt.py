@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.stack.errors import ComponentSetupFailed
+from cli.stack.errors import ComponentSetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -132,9 +132,9 @@ def private_sources(
 ) -> str | None:
     """A ``sources.list`` for `release` on the mirror that serves `codename`, or None if there is none."""
     suites = {
-        codename: (release,),
-        f"{codename}-updates": (f"{release}-updates",),
-        f"{codename}-security": (f"{release}-security",),
+        f"{name}{part}": f"{release}{part}"
+        for name in (codename, "stable", "oldstable")
+        for part in ("", "-updates", "-security")
     }
     lines: dict[str, None] = {}
     has_main = False
@@ -148,10 +148,9 @@ def private_sources(
             options.append("trusted=yes")
         elif key is not None:
             options.append(f"signed-by={key}")
-        for suite in source.suites:
-            for wanted in suites.get(suite, ()):
-                has_main = has_main or wanted == release
-                lines |= {f"deb [{' '.join(options)}] {uri} {wanted} main": None for uri in source.uris}
+        for wanted in (suites[suite] for suite in source.suites if suite in suites):
+            has_main = has_main or wanted == release
+            lines |= {f"deb [{' '.join(options)}] {uri} {wanted} main": None for uri in source.uris}
     return "\n".join(lines) + "\n" if has_main else None
 
 
@@ -188,7 +187,7 @@ def parse_uris(output: str) -> list[Package]:
     """Packages of ``apt-get install --print-uris``: lines of quoted address, file name, size, hash."""
     packages: list[Package] = []
     for line in output.splitlines():
-        found = re.match(r"^'[^']*'\s+(\S+)_\S+\.deb\s+(\d+)\s", line)
+        found = re.match(r"^'[^']*'\s+([^_\s]+)_\S+\.deb\s+(\d+)\s", line)
         if found:
             packages.append(Package(found[1], int(found[2])))
     return packages
@@ -233,12 +232,10 @@ class PrivateApt:
         packages = parse_uris(output)
         missing = sorted(set(wanted) - {package.name for package in packages})
         if missing:
-            raise ComponentSetupFailed(component, step="dependencies", detail=f"no such package: {missing}")
+            raise ComponentSetupError(component, step="dependencies", detail=f"no such package: {missing}")
         return packages
 
-    def download(
-        self, component: str, packages: Sequence[Package], tick: Callable[[int, int], None]
-    ) -> list[Path]:
+    def download(self, component: str, packages: Sequence[Package], tick: Callable[[int, int], None]) -> list[Path]:
         """Download and verify packages; `tick` is told (bytes so far, bytes in all)."""
         target = self._directory / "debs"
         shutil.rmtree(target)
@@ -246,7 +243,7 @@ class PrivateApt:
         total = sum(package.size_bytes for package in packages)
         log = self._directory / "log/download.log"
         with log.open("w") as sink:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
                 self._argv(["download", *(package.name for package in packages)]),
                 cwd=target,
                 stdin=subprocess.DEVNULL,
@@ -263,14 +260,14 @@ class PrivateApt:
                 process.wait()
                 raise
         if process.returncode != 0:
-            raise ComponentSetupFailed(component, step="download", detail=_last_lines(log.read_text()))
+            raise ComponentSetupError(component, step="download", detail=_last_lines(log.read_text()))
         return sorted(target.glob("*.deb"))
 
     def _argv(self, arguments: Sequence[str]) -> list[str]:
         return ["apt-get", "-q", "-c", str(self._config), *arguments]
 
     def _run(self, component: str, step: str, arguments: Sequence[str]) -> str:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - a fixed program, no shell
             self._argv(arguments),
             cwd=self._directory,
             stdin=subprocess.DEVNULL,
@@ -280,7 +277,7 @@ class PrivateApt:
             check=False,
         )
         if done.returncode != 0:
-            raise ComponentSetupFailed(component, step=step, detail=_last_lines(done.stderr or done.stdout))
+            raise ComponentSetupError(component, step=step, detail=_last_lines(done.stderr or done.stdout))
         return done.stdout
 
 

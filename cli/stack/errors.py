@@ -1,16 +1,16 @@
 """What can go wrong with the one-machine stack.
 
 StackError
-├── ComponentMissing       a component is neither installed nor obtainable here
-├── ComponentSetupFailed   bringing a component failed in a named step
-├── DirectoryInUse         another process works in the same var directory
-├── NoPort                 no free loopback port
-├── SecretMissing          a data directory exists, but the secret that opens it is gone
-├── DataVersionMismatch    the data belong to another major version of PostgreSQL
-├── ProcessFailed          a process ended, or did not become ready
-│   ├── ProcessExited
-│   └── ProcessNotReady
-└── BadBrokerName          a park, firm, edge or user name that can not stand in a topic
+├── ComponentMissingError       a component is neither installed nor obtainable here
+├── ComponentSetupError   bringing a component failed in a named step
+├── DirectoryInUseError         another process works in the same var directory
+├── NoPortError                 no free loopback port
+├── SecretMissingError          a data directory exists, but the secret that opens it is gone
+├── DataVersionError    the data belong to another major version of PostgreSQL
+├── ProcessError          a process ended, or did not become ready
+│   ├── ProcessExitedError
+│   └── ProcessNotReadyError
+└── BrokerNameError          a park, firm, edge or user name that can not stand in a topic
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class StackError(Exception):
     """Anything that stops the stack from being brought, started or stopped."""
 
 
-class ComponentMissing(StackError):
+class ComponentMissingError(StackError):
     """A component is neither installed nor obtainable; `command` installs it."""
 
     def __init__(self, component: str, *, reason: str, command: str, instead: str) -> None:
@@ -40,7 +40,7 @@ class ComponentMissing(StackError):
         self.command = command
 
 
-class ComponentSetupFailed(StackError):
+class ComponentSetupError(StackError):
     """A step of a set-up failed. Nothing half-made is left in place; trying again starts clean."""
 
     def __init__(self, component: str, *, step: str, detail: str) -> None:
@@ -50,7 +50,7 @@ class ComponentSetupFailed(StackError):
         self.detail = detail
 
 
-class DirectoryInUse(StackError):
+class DirectoryInUseError(StackError):
     """Another process holds the lock of a var directory. `pid` and `since` are None if unknown."""
 
     def __init__(self, directory: Path, *, pid: int | None, since: datetime | None) -> None:
@@ -66,7 +66,7 @@ class DirectoryInUse(StackError):
         self.since = since
 
 
-class NoPort(StackError):
+class NoPortError(StackError):
     """No free port was found on the loopback address."""
 
     def __init__(self, name: str, address: str) -> None:
@@ -75,7 +75,7 @@ class NoPort(StackError):
         self.address = address
 
 
-class SecretMissing(StackError):
+class SecretMissingError(StackError):
     """The data are there, their secret is not."""
 
     def __init__(self, secret: Path, data: Path) -> None:
@@ -87,7 +87,7 @@ class SecretMissing(StackError):
         self.data = data
 
 
-class DataVersionMismatch(StackError):
+class DataVersionError(StackError):
     """The data directory was written by another major version."""
 
     def __init__(self, data: Path, *, found: str, wanted: int) -> None:
@@ -100,7 +100,7 @@ class DataVersionMismatch(StackError):
         self.wanted = wanted
 
 
-class ProcessFailed(StackError):
+class ProcessError(StackError):
     """A process did not do what it was started for."""
 
     def __init__(self, name: str, what: str, *, log: Path | None, tail: str) -> None:
@@ -112,7 +112,7 @@ class ProcessFailed(StackError):
         self.tail = tail
 
 
-class ProcessExited(ProcessFailed):
+class ProcessExitedError(ProcessError):
     """The process ended when it should run."""
 
     def __init__(self, name: str, *, code: int, log: Path | None, tail: str = "") -> None:
@@ -120,7 +120,7 @@ class ProcessExited(ProcessFailed):
         self.code = code
 
 
-class ProcessNotReady(ProcessFailed):
+class ProcessNotReadyError(ProcessError):
     """The process runs, but was not ready in time."""
 
     def __init__(self, name: str, *, limit_s: float, log: Path | None, tail: str = "") -> None:
@@ -128,12 +128,10 @@ class ProcessNotReady(ProcessFailed):
         self.limit_s = limit_s
 
 
-class BadBrokerName(StackError):
+class BrokerNameError(StackError):
     """A name that would change the meaning of a topic or of a password file."""
 
     def __init__(self, kind: str, value: str) -> None:
-        super().__init__(
-            f"{kind} {value!r} is not usable in a topic: use 1 to 64 letters, digits, '.', '_' or '-'."
-        )
+        super().__init__(f"{kind} {value!r} is not usable in a topic: use 1 to 64 letters, digits, '.', '_' or '-'.")
         self.kind = kind
         self.value = value

@@ -1,0 +1,157 @@
+"""Who runs the services, and which directories they can reach.
+
+PostgreSQL refuses to run as root, so root hands its services to an unprivileged user. That user must be
+able to walk to the data; below a private home (``/root`` is 0700) it can not, and opening the home is not
+ours to do. Then the services' directories move to a private place, and `Places.notice` says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+FALLBACK_PARENT = Path("/var/lib")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    """An account that a service runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories of one stack.
+
+    `root` is what the user named; `service` holds what the services themselves read and write, and is
+    `root` wherever their user can reach it.
+    """
+
+    root: Path
+    service: Path
+
+    @property
+    def components(self) -> Path:
+        return self.service / "components"
+
+    @property
+    def postgres(self) -> Path:
+        return self.service / "postgres"
+
+    @property
+    def broker(self) -> Path:
+        return self.service / "broker"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def notice(self) -> str | None:
+        """What to tell the user when the services' files are not below `root`."""
+        if self.service == self.root:
+            return None
+        return (
+            f"The database's user can not reach {self.root} (a directory above it is private), "
+            f"so programs and data of the services are kept in {self.service}."
+        )
+
+
+def service_user(preferred: str) -> ServiceUser | None:
+    """The account for a service: `preferred` if it exists, else nobody; None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in (preferred, "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return ServiceUser(name, entry.pw_uid, entry.pw_gid)
+    return ServiceUser("65534", 65534, 65534)
+
+
+def may_traverse(mode: int, owner_uid: int, owner_gid: int, user: ServiceUser, groups: frozenset[int]) -> bool:
+    """Whether `user` may walk through a directory of this mode and owner (POSIX permissions)."""
+    if owner_uid == user.uid:
+        return bool(mode & stat.S_IXUSR)
+    if owner_gid == user.gid or owner_gid in groups:
+        return bool(mode & stat.S_IXGRP)
+    return bool(mode & stat.S_IXOTH)
+
+
+def can_reach(path: Path, user: ServiceUser | None) -> bool:
+    """Whether `user` (None: ourselves) can walk to `path`; parts that do not exist yet count as ours."""
+    if user is None:
+        return True
+    # Services start with --clear-groups: supplementary groups do not count.
+    for directory in (path, *path.parents):
+        try:
+            status = directory.stat()
+        except FileNotFoundError:
+            continue
+        if not may_traverse(status.st_mode, status.st_uid, status.st_gid, user, frozenset()):
+            return False
+    return True
+
+
+def fallback_directory(root: Path, parent: Path = FALLBACK_PARENT) -> Path:
+    """Where the services' files of `root` go when their user can not reach it."""
+    return parent / f"greenpark-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
+
+
+def open_places(root: Path, *, fallback_parent: Path = FALLBACK_PARENT) -> Places:
+    """Make and choose the directories of the stack below `root`."""
+    root = root.absolute()
+    make_directory(root)
+    users = [user for user in (service_user("postgres"), service_user("mosquitto")) if user is not None]
+    service = root if all(can_reach(root, user) for user in users) else fallback_directory(root, fallback_parent)
+    places = Places(root=root, service=service)
+    if service != root:
+        make_directory(service)
+        (service / "belongs-to").write_text(f"{root}\n")
+    make_directory(places.secrets, mode=0o700)
+    for directory in (places.logs, places.run, places.components):
+        make_directory(directory)
+    return places
+
+
+def make_directory(path: Path, *, mode: int = 0o755, owner: ServiceUser | None = None) -> Path:
+    """Make a directory whatever the umask; directories that exist keep their mode."""
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(mode)
+    if owner is not None and path.stat().st_uid != owner.uid:
+        os.chown(path, owner.uid, owner.gid)
+    return path
+
+
+def write_private(path: Path, text: str, *, owner: ServiceUser | None = None) -> None:
+    """Write a file that only its owner can read, at once or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        if owner is not None:
+            os.fchown(file.fileno(), owner.uid, owner.gid)
+    temporary.replace(path)
