@@ -1,16 +1,16 @@
 """What can go wrong with the one-machine stack.
 
 StackError
-├── ComponentMissingError       a component is neither installed nor obtainable here
-├── ComponentSetupError   bringing a component failed in a named step
-├── DirectoryInUseError         another process works in the same var directory
-├── NoPortError                 no free loopback port
-├── SecretMissingError          a data directory exists, but the secret that opens it is gone
-├── DataVersionError    the data belong to another major version of PostgreSQL
-├── ProcessError          a process ended, or did not become ready
+├── ComponentMissingError   a component is neither installed nor obtainable here
+├── ComponentSetupError     bringing a component failed in a named step
+├── DirectoryInUseError     another process works in the same var directory
+├── NoPortError             no free loopback port
+├── SecretMissingError      a data directory exists, but the secret that opens it is gone
+├── DataVersionError        the data belong to another major version of PostgreSQL
+├── ProcessError            a process did not do what it was started for
 │   ├── ProcessExitedError
 │   └── ProcessNotReadyError
-└── BrokerNameError          a park, firm, edge or user name that can not stand in a topic
+└── BrokerNameError         a park, firm, edge or user name that can not stand in a topic
 """
 
 from __future__ import annotations

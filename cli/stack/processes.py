@@ -165,7 +165,7 @@ async def stop_recorded(record: PidRecord) -> bool:
 async def stop_leftovers(run_directory: Path) -> list[str]:
     """Stop what an earlier, killed run left in `run_directory`; returns the names of what still ran."""
     stopped: list[str] = []
-    for file in sorted(run_directory.glob("*.pid")):
+    for file in sorted(run_directory.glob("*.pid")):  # noqa: ASYNC240 - a handful of local files
         record = read_record(file)
         if record is not None and await stop_recorded(record):
             stopped.append(record.name)
@@ -245,16 +245,17 @@ class Child:
         deadline = time.monotonic() + self._ready_limit_s
         try:
             while self._ready is not None and not await self._ready():
-                if (code := self.returncode) is not None:
-                    raise ProcessExitedError(self.name, code=code, log=self.spec.log, tail=self.said)
-                if time.monotonic() > deadline:
-                    raise ProcessNotReadyError(
-                        self.name, limit_s=self._ready_limit_s, log=self.spec.log, tail=self.said
-                    )
+                self._check_starting(deadline)
                 await asyncio.sleep(_POLL_S)
         except BaseException:
             await self.stop()
             raise
+
+    def _check_starting(self, deadline: float) -> None:
+        if (code := self.returncode) is not None:
+            raise ProcessExitedError(self.name, code=code, log=self.spec.log, tail=self.said)
+        if time.monotonic() > deadline:
+            raise ProcessNotReadyError(self.name, limit_s=self._ready_limit_s, log=self.spec.log, tail=self.said)
 
     async def wait(self) -> int:
         """Wait for the end; returns the exit code."""
@@ -299,7 +300,7 @@ class Child:
                 self._log_offset = 0
         sink = log.open("ab") if log is not None else None
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - argv of a spec of ours, no shell
                 wrap(spec),
                 cwd=spec.cwd,
                 env=spec.environ,
