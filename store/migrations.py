@@ -63,17 +63,21 @@ async def migrate(url: str, *, target: int | None = None) -> list[int]:
     wanted = len(steps) if target is None else target
     async with connected(url, application="greenpark migrate") as connection:
         await probe(connection)
-        try:
-            await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-        except asyncpg.PostgresError as error:
-            msg = f"cannot create the timescaledb extension: {error}; a superuser must run CREATE EXTENSION timescaledb"
-            raise UnsuitableError(msg) from error
-        await connection.execute(queries("migrations")["prepare"])
         await connection.execute(queries("migrations")["lock"])
         try:
+            await _create_extension(connection)
+            await connection.execute(queries("migrations")["prepare"])
             return await _apply(connection, steps, wanted)
         finally:
             await connection.execute(queries("migrations")["unlock"])
+
+
+async def _create_extension(connection: Connection) -> None:
+    try:
+        await connection.execute(queries("migrations")["extension"])
+    except asyncpg.PostgresError as error:
+        msg = f"cannot create the timescaledb extension: {error}; a superuser must run CREATE EXTENSION timescaledb"
+        raise UnsuitableError(msg) from error
 
 
 async def _apply(connection: Connection, steps: tuple[Migration, ...], wanted: int) -> list[int]:

@@ -8,6 +8,9 @@ CREATE TABLE IF NOT EXISTS public.greenpark_migration (
     applied  timestamptz NOT NULL DEFAULT clock_timestamp()
 )
 
+-- name: extension
+CREATE EXTENSION IF NOT EXISTS timescaledb
+
 -- name: lock
 SELECT pg_advisory_lock(7236112091)
 

@@ -1,0 +1,85 @@
+"""Tenants as database roles: a firm sees itself, a park sees its firms, whatever SQL is typed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from store.errors import UnknownNameError, UnsuitableError
+from store.queries import queries
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from store.pool import Connection
+
+_PLAIN = re.compile(r"[a-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows."""
+
+    role: str
+    may_write: bool
+    label: str
+
+
+def tenant_role(database: str, park: str, firm: str | None) -> str:
+    """Return the role of a park (firm None) or firm; roles are shared by a cluster, so the database stands in it."""
+    name = "_".join(part.lower() for part in ("gp", database, park, firm or "all"))
+    if len(name) <= 63 and _PLAIN.fullmatch(name):
+        return name
+    # Codes may hold characters or lengths that a role name cannot, and two codes must not fold into one.
+    digest = hashlib.sha256("\0".join((database, park, firm or "")).encode()).hexdigest()[:24]
+    return f"gp_{digest}"
+
+
+async def add_tenant(connection: Connection, park: str, firm: str | None) -> str:
+    """Make (or find) the role of a park or firm and return its name. It cannot log in by itself.
+
+    Raises:
+        UnknownNameError: no such park or firm.
+        UnsuitableError: we may not create roles on this server.
+    """
+    sql = queries("tenants")
+    row = await connection.fetchrow(sql["firm_of_park"], park, firm or "")
+    if row is None:
+        raise UnknownNameError("park", park)
+    if firm is not None and row["firm_id"] is None:
+        raise UnknownNameError("firm", f"{park}/{firm}")
+    role = tenant_role(await connection.fetchval("SELECT current_database()"), park, firm)
+    try:
+        if not await connection.fetchval(sql["role_exists"], role):
+            # A role name cannot be a parameter; tenant_role lets nothing through that needs quoting.
+            await connection.execute(f"CREATE ROLE {role} NOLOGIN IN ROLE greenpark_tenant")
+        await connection.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+    except asyncpg.InsufficientPrivilegeError as error:
+        msg = f"this database user may not create roles; let an administrator run: ALTER ROLE … CREATEROLE ({error})"
+        raise UnsuitableError(msg) from error
+    await connection.execute(sql["scope"], role, row["park_id"], row["firm_id"])
+    return role
+
+
+async def add_token(
+    connection: Connection, role: str, label: str, *, may_write: bool = False, expires: datetime | None = None
+) -> str:
+    """Make a token that acts as `role`; it is shown once, the database keeps only its hash."""
+    token = "gp_" + secrets.token_urlsafe(32)
+    await connection.fetchval(queries("tenants")["add_token"], _digest(token), label, role, may_write, expires)
+    return token
+
+
+async def grant_of(connection: Connection, token: str) -> Grant | None:
+    """Return what a token allows, None if it is unknown or has expired."""
+    row = await connection.fetchrow(queries("tenants")["role_of_token"], _digest(token))
+    return None if row is None else Grant(row["role_name"], row["may_write"], row["label"])
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
