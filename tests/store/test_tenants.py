@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import asyncpg
 import numpy as np
@@ -18,10 +20,14 @@ from store.tenants import add_tenant
 pytestmark = pytest.mark.stack
 
 T0_US = 1_763_625_600_000_000
+CHUNKS = """
+    SELECT format('%I.%I', chunk_schema, chunk_name) AS chunk FROM timescaledb_information.chunks
+    WHERE hypertable_schema = 'greenpark'
+"""
 TABLES_OF_TENANTS = """
-    SELECT table_name FROM information_schema.columns
+    SELECT table_name, column_name FROM information_schema.columns
     WHERE table_schema = 'greenpark' AND column_name IN ('firm_id', 'point_id')
-      AND has_table_privilege('greenpark_tenant', 'greenpark.' || table_name, 'SELECT')
+      AND has_table_privilege('greenpark_tenant', to_regclass('greenpark.' || table_name), 'SELECT')
 """
 
 
@@ -45,7 +51,7 @@ async def two_firms(database_url: str):
     """Two firms with a reading, a bucket, an indicator and a tenant role each."""
     definition = ParkDefinition(code="p", name_zh="园", name_en="Park", firms=[_firm("a"), _firm("b")])
     async with connected(database_url) as connection:
-        park = await apply_definition(connection, definition)
+        await apply_definition(connection, definition)
         points = [row["point_id"] for row in await connection.fetch("SELECT point_id FROM point ORDER BY point_id")]
         n = len(points)
         await copy_rows(
@@ -73,44 +79,36 @@ async def two_firms(database_url: str):
             ],
         )
         await connection.execute("INSERT INTO latest SELECT point_id, t, value, quality, t FROM reading")
-        roles = [await add_tenant(connection, "p", "a"), await add_tenant(connection, "p", "b")]
-        roles.append(await add_tenant(connection, "p", None))
-        yield connection, park, points, roles
-        await connection.execute("RESET ROLE")
+        async with AsyncExitStack() as stack:
+            tenants = []
+            for firm in ("a", "b", None):
+                role = await add_tenant(connection, "p", firm)
+                await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD 'secret'")
+                parts = urlsplit(database_url)
+                url = parts._replace(netloc=f"{role}:secret@{parts.hostname}:{parts.port}").geturl()
+                tenants.append((role, await stack.enter_async_context(connected(url))))
+            yield connection, points, tenants
 
 
 async def test_a_firm_sees_itself_and_a_park_sees_all(two_firms) -> None:
     """Rows are those of the role's scope, through tables and through views."""
-    connection, _, points, (role_a, role_b, role_park) = two_firms
-    for role, visible in ((role_a, points[:1]), (role_b, points[1:]), (role_park, points)):
-        await connection.execute(f'SET SESSION AUTHORIZATION "{role}"')
+    _, points, ((_, firm_a), (_, firm_b), (_, park)) = two_firms
+    for tenant, visible in ((firm_a, points[:1]), (firm_b, points[1:]), (park, points)):
         for table in ("point", "latest", "installation", "tenant_reading", "tenant_consumption"):
-            rows = await connection.fetch(f"SELECT point_id FROM {table} ORDER BY point_id")
-            assert [row["point_id"] for row in rows] == visible, (role, table)
-        await connection.execute("RESET SESSION AUTHORIZATION")
+            rows = await tenant.fetch(f"SELECT point_id FROM {table} ORDER BY point_id")
+            assert [row["point_id"] for row in rows] == visible, table
 
 
 async def test_every_table_with_a_firm_is_filtered(two_firms) -> None:
     """No table that a tenant may read, now or later, shows another firm: new tables are caught here."""
-    connection, _, points, (role_a, *_) = two_firms
-    tables = {row["table_name"] for row in await connection.fetch(TABLES_OF_TENANTS)}
-    assert {"firm", "point", "latest", "indicator_value", "episode", "tenant_consumption"} <= tables
-    await connection.execute(f'SET SESSION AUTHORIZATION "{role_a}"')
-    firm_id = await connection.fetchval("SELECT firm_id FROM point")
-    for table in tables:
-        columns = set(
-            (
-                await connection.fetchrow(
-                    f"SELECT to_jsonb(array_agg(column_name)) AS c FROM information_schema.columns WHERE table_schema = 'greenpark' AND table_name = '{table}'"
-                )
-            )["c"]
-        )
-        if "firm_id" in columns:
-            strangers = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE firm_id <> {firm_id}")
-        else:
-            strangers = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE point_id <> {points[0]}")
-        assert strangers == 0, table
-    await connection.execute("RESET SESSION AUTHORIZATION")
+    connection, points, ((_, firm_a), *_) = two_firms
+    rows = await connection.fetch(TABLES_OF_TENANTS)
+    columns = {(row["table_name"], row["column_name"]) for row in rows}
+    assert {"firm", "point", "latest", "indicator_value", "episode", "tenant_consumption"} <= {t for t, _ in columns}
+    mine = {"firm_id": await firm_a.fetchval("SELECT firm_id FROM point"), "point_id": points[0]}
+    for table, column in columns:
+        strangers = await firm_a.fetchval(f"SELECT count(*) FROM {table} WHERE {column} <> {mine[column]}")
+        assert strangers == 0, (table, column)
 
 
 @pytest.mark.parametrize(
@@ -129,45 +127,36 @@ async def test_every_table_with_a_firm_is_filtered(two_firms) -> None:
         'SET SESSION AUTHORIZATION "{other}"',
         "SET ROLE greenpark_service",
         "ALTER TABLE greenpark.point DISABLE ROW LEVEL SECURITY",
-        "CREATE FUNCTION greenpark.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "SET default_transaction_read_only = off; UPDATE greenpark.latest SET value = 0",
+        "SET default_transaction_read_only = off; CREATE TABLE greenpark.x (a int)",
         "COPY (SELECT 1) TO PROGRAM 'id'",
     ],
 )
 async def test_a_tenant_is_refused(two_firms, attack: str) -> None:
     """Base tables, other roles, writes and definitions are closed to a tenant."""
-    connection, _, _, (role_a, role_b, _) = two_firms
-    await connection.execute(f'SET SESSION AUTHORIZATION "{role_a}"')
+    _, _, ((_, firm_a), (role_b, _), _) = two_firms
     with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)):
-        await connection.execute(attack.format(other=role_b))
-    await connection.execute("RESET SESSION AUTHORIZATION")
+        await firm_a.execute(attack.format(other=role_b))
 
 
 async def test_chunks_are_no_way_round(two_firms) -> None:
     """The chunks under a hypertable cannot be read directly."""
-    connection, _, _, (role_a, *_) = two_firms
-    chunks = [
-        row["c"]
-        for row in await connection.fetch(
-            "SELECT show_chunks('consumption')::text AS c UNION ALL SELECT show_chunks('reading')::text"
-        )
-    ]
+    connection, _, ((_, firm_a), *_) = two_firms
+    chunks = await connection.fetch(CHUNKS)
     assert len(chunks) == 2
-    await connection.execute(f'SET SESSION AUTHORIZATION "{role_a}"')
-    for chunk in chunks:
+    for row in chunks:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(f"SELECT * FROM {chunk}")
-    await connection.execute("RESET SESSION AUTHORIZATION")
+            await firm_a.execute(f"SELECT * FROM {row['chunk']}")
 
 
 async def test_a_function_does_not_see_through_the_barrier(two_firms) -> None:
-    """A cheap leaky predicate gets only the rows of the role."""
-    connection, _, points, (role_a, role_b, _) = two_firms
-    await connection.execute(f'SET SESSION AUTHORIZATION "{role_a}"')
-    await connection.execute(
-        "CREATE FUNCTION pg_temp.leak(int) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS $$BEGIN IF $1 <> %d THEN RAISE EXCEPTION 'saw %%', $1; END IF; RETURN true; END$$"
-        % points[0]
+    """A cheap predicate that tells what it saw gets only the rows of the role."""
+    _, points, ((_, firm_a), (role_b, _), _) = two_firms
+    await firm_a.execute("SET default_transaction_read_only = off")
+    await firm_a.execute(
+        "CREATE FUNCTION pg_temp.leak(int) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS"
+        f" $$BEGIN IF $1 <> {points[0]} THEN RAISE EXCEPTION 'saw %', $1; END IF; RETURN true; END$$"
     )
-    await connection.fetch("SELECT * FROM tenant_consumption WHERE pg_temp.leak(point_id)")
-    await connection.fetch("SELECT * FROM latest WHERE pg_temp.leak(point_id)")
-    assert await connection.fetchval(f"SELECT visible_firms('{role_b}')") == []
-    await connection.execute("RESET SESSION AUTHORIZATION")
+    assert len(await firm_a.fetch("SELECT * FROM tenant_consumption WHERE pg_temp.leak(point_id)")) == 1
+    assert len(await firm_a.fetch("SELECT * FROM latest WHERE pg_temp.leak(point_id)")) == 1
+    assert await firm_a.fetchval(f"SELECT visible_firms('{role_b}')") == []
