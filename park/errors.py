@@ -6,6 +6,10 @@ ParkError
 │   ├── TopicError
 │   └── PayloadError
 ├── CalendarError      a time without a zone, an unknown zone or grain
+├── FactorError        a conversion that cannot be chosen
+│   ├── NoFactorError
+│   └── AmbiguousFactorError
+├── IndicatorError     an unknown indicator, a scope it does not have, or ratios that may not be added
 └── DataFileError      a factor, indicator, target or rule file is wrong; names file, field and what was expected
 """
 
@@ -43,6 +47,31 @@ class PayloadError(WireError):
 
 class CalendarError(ParkError):
     """A time without a zone, an unknown zone, or an unknown grain."""
+
+
+class FactorError(ParkError):
+    """A factor cannot be chosen.
+
+    Attributes:
+        carrier: what was to be converted.
+    """
+
+    def __init__(self, carrier: str, message: str) -> None:
+        """Keep the carrier beside the message for people."""
+        super().__init__(message)
+        self.carrier = carrier
+
+
+class NoFactorError(FactorError):
+    """No factor of this kind, carrier, basis, purpose and region holds on this day."""
+
+
+class AmbiguousFactorError(FactorError):
+    """Several factors hold at once; one of them must be superseded or limited in time."""
+
+
+class IndicatorError(ParkError):
+    """An unknown indicator, a scope it does not have, or ratios of unlike indicators put together."""
 
 
 class DataFileError(ParkError):
