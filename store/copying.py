@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -95,3 +95,36 @@ class _once:  # noqa: N801  (an async generator would need closing)
             raise StopAsyncIteration
         chunk, self._data = self._data[: self._size], self._data[self._size :]
         return chunk
+
+
+async def fetch_columns(connection: Connection, query: str, types: Sequence[str], *args: object) -> list[NDArray[Any]]:
+    """Run a query and return its columns as arrays, by binary COPY: no Python object per row.
+
+    Every column must be NOT NULL and of a fixed width, in the order of `types`. `timestamptz` comes as int64
+    microseconds since 1970.
+    """
+    chunks: list[bytes] = []
+
+    async def keep(data: bytes) -> None:
+        chunks.append(bytes(data))
+
+    await connection.copy_from_query(query, *args, output=keep, format="binary")
+    return decode_rows(b"".join(chunks), types)
+
+
+def decode_rows(data: bytes, types: Sequence[str]) -> list[NDArray[Any]]:
+    """Decode a binary COPY stream of fixed-width, not-null columns; the inverse of `encode_rows`."""
+    fields: list[tuple[str, str]] = [("fields", ">i2")]
+    for k, kind in enumerate(types):
+        fields += [(f"l{k}", ">i4"), (f"v{k}", _DTYPE[kind])]
+    layout = np.dtype(fields)
+    rows, left = divmod(len(data) - len(_HEADER) - len(_TRAILER), layout.itemsize)
+    if left:
+        msg = "a column is null or not of fixed width: use coalesce in the query"
+        raise ValueError(msg)
+    table = np.frombuffer(data, layout, count=rows, offset=len(_HEADER))
+    out: list[NDArray[Any]] = []
+    for k, kind in enumerate(types):
+        column = table[f"v{k}"].astype(_DTYPE[kind].replace(">", "="))
+        out.append(column + _PG_EPOCH_US if kind == "timestamptz" else column)
+    return out

@@ -228,6 +228,16 @@ CREATE TABLE dirty (
 );
 CREATE INDEX dirty_of_firm ON dirty (firm_id, dirty_id);
 
+-- Park rows wait here until the firms under them are done: written in the firm's transaction, taken in the park's.
+CREATE TABLE dirty_park (
+    park_id    int NOT NULL,
+    grain      text NOT NULL,
+    period     timestamptz NOT NULL,
+    since      timestamptz,               -- oldest live reading that waits; null: nothing live
+    marked     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX dirty_park_of ON dirty_park (park_id);
+
 -- One computation: everything derived names the run that wrote it, a run names its code and its cause.
 CREATE TABLE run (
     run_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -237,7 +247,7 @@ CREATE TABLE run (
     code_version  text NOT NULL,
     started       timestamptz NOT NULL,
     finished      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    newest_stored timestamptz             -- newest input it saw: shows how far behind the numbers are
+    waited_s      float8                  -- age of the oldest live reading in it when it was done; null: none live
 );
 
 -- Consumption of a point in a 15-minute bucket. measured or estimated is null where no second of that sort was

@@ -1,0 +1,226 @@
+"""Typed access to the consumption ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from park.calendar import BUCKET_S
+from store.copying import copy_rows, fetch_columns
+from store.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from store.pool import Connection
+
+_READING = ("int4", "timestamptz", "float8", "int2")
+_STORED = ("int4", "timestamptz", "float8", "float8", "float4", "float4", "float8", "int2", "bool", "int2", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFirm:
+    """A firm with something to compute."""
+
+    firm_id: int
+    park_id: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Why a stretch of a point's readings is computed again."""
+
+    point_id: int
+    t_from: datetime
+    t_to: datetime
+    cause: str
+    marked: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The buckets of one point that a change can touch, both ends included."""
+
+    point_id: int
+    first_bucket: datetime
+    last_bucket: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Raw readings ordered by point and time; shape (n,) each, `t_us` in microseconds since 1970."""
+
+    point_id: NDArray[np.int32]
+    t_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    quality: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRows:
+    """Rows of `consumption` as columns, shape (n,) each; NaN stands for null."""
+
+    point_id: NDArray[np.int32]
+    bucket_us: NDArray[np.int64]
+    measured: NDArray[np.float64]
+    estimated: NDArray[np.float64]
+    measured_s: NDArray[np.float32]
+    estimated_s: NDArray[np.float32]
+    held: NDArray[np.float64]
+    flags: NDArray[np.int16]
+    closed: NDArray[np.bool_]
+    revision: NDArray[np.int16]
+    run_id: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.point_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodRows:
+    """Rows of `consumption_period` of one grain as columns; NaN stands for null."""
+
+    point_id: NDArray[np.int32]
+    period_us: NDArray[np.int64]
+    measured: NDArray[np.float64]
+    estimated: NDArray[np.float64]
+    measured_s: NDArray[np.float64]
+    estimated_s: NDArray[np.float64]
+    held: NDArray[np.float64]
+    flags: NDArray[np.int16]
+
+
+async def waiting_firms(connection: Connection) -> list[WaitingFirm]:
+    """Return the firms with something to compute, those waiting longest first."""
+    return [WaitingFirm(**dict(row)) for row in await connection.fetch(queries("ledger")["waiting_firms"])]
+
+
+async def lock_firm(connection: Connection, firm_id: int) -> bool:
+    """Try to become the one worker of a firm until the transaction ends."""
+    return bool(await connection.fetchval(queries("ledger")["lock_firm"], firm_id))
+
+
+async def take_dirty(connection: Connection, firm_id: int) -> list[Mark]:
+    """Take what waits for a firm; it comes back if the transaction does not commit."""
+    return [Mark(**dict(row)) for row in await connection.fetch(queries("ledger")["take_dirty"], firm_id)]
+
+
+async def windows(connection: Connection, marks: Sequence[tuple[int, datetime, datetime]]) -> list[Window]:
+    """Return, for each marked stretch `(point, from, to)`, the buckets that it can touch."""
+    columns = [list(column) for column in zip(*marks, strict=True)]
+    return [Window(**dict(row)) for row in await connection.fetch(queries("ledger")["windows"], *columns)]
+
+
+async def readings(connection: Connection, wanted: Sequence[Window]) -> Readings:
+    """Return the readings needed to compute these windows, neighbours included."""
+    end = [w.last_bucket + timedelta(seconds=BUCKET_S) for w in wanted]
+    columns = ([w.point_id for w in wanted], [w.first_bucket for w in wanted], end)
+    return Readings(*await fetch_columns(connection, queries("ledger")["readings"], _READING, *columns))
+
+
+async def all_readings(connection: Connection, point_ids: Sequence[int]) -> Readings:
+    """Return everything that was ever read at these points."""
+    columns = await fetch_columns(connection, queries("ledger")["all_readings"], _READING, list(point_ids))
+    return Readings(*columns)
+
+
+async def stored_rows(connection: Connection, wanted: Sequence[Window]) -> LedgerRows:
+    """Return what the ledger says now about these windows."""
+    columns = ([w.point_id for w in wanted], [w.first_bucket for w in wanted], [w.last_bucket for w in wanted])
+    return LedgerRows(*await fetch_columns(connection, queries("ledger")["stored"], _STORED, *columns))
+
+
+async def has_consumption(connection: Connection, point_ids: Sequence[int]) -> bool:
+    """Tell whether the ledger holds anything of these points."""
+    return bool(await connection.fetchval(queries("ledger")["has_consumption"], list(point_ids)))
+
+
+async def new_run(
+    connection: Connection, park_id: int, firm_id: int | None, cause: str, code_version: str, started: datetime
+) -> int:
+    """Open a run: what is written next names it."""
+    return int(await connection.fetchval(queries("ledger")["new_run"], park_id, firm_id, cause, code_version, started))
+
+
+async def finish_run(connection: Connection, run_id: int, oldest_live: datetime | None) -> None:
+    """Close a run; `oldest_live` is the time of the oldest live reading that waited for it."""
+    await connection.execute(queries("ledger")["finish_run"], run_id, oldest_live)
+
+
+async def write_changed(connection: Connection, rows: LedgerRows) -> None:
+    """Write rows that differ from what stands there, keeping what closed buckets said before."""
+    sql = queries("ledger")
+    await connection.execute(sql["stage"])
+    await copy_rows(connection, "staged_consumption", _columns(rows), schema=None)
+    await connection.execute(sql["keep_revisions"])
+    await connection.execute(sql["write_staged"])
+
+
+async def copy_new(connection: Connection, rows: LedgerRows) -> None:
+    """Write rows of points that have none yet: the fast way for a first history."""
+    await copy_rows(connection, "consumption", _columns(rows))
+
+
+async def copy_new_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: int) -> None:
+    """Write roll-ups of points that have none yet."""
+    n = len(rows.point_id)
+    await connection.execute(queries("ledger")["stage_periods"])
+    await copy_rows(
+        connection,
+        "staged_period",
+        [
+            ("point_id", "int4", rows.point_id),
+            ("period", "timestamptz", rows.period_us),
+            ("measured", "float8?", rows.measured),
+            ("estimated", "float8?", rows.estimated),
+            ("measured_s", "float8", rows.measured_s),
+            ("estimated_s", "float8", rows.estimated_s),
+            ("held", "float8", rows.held),
+            ("flags", "int2", rows.flags),
+            ("run_id", "int8", np.full(n, run_id)),
+        ],
+        schema=None,
+    )
+    await connection.execute(queries("ledger")["write_periods"], grain)
+
+
+async def roll_up(
+    connection: Connection, grain: str, finer: str | None, spans: Sequence[tuple[int, datetime, datetime]], run_id: int
+) -> None:
+    """Recompute periods `(point, start, end)` of a grain from the next finer one; None: from buckets."""
+    if not spans:
+        return
+    columns: list[list[Any]] = [list(column) for column in zip(*spans, strict=True)]
+    if finer is None:
+        await connection.execute(queries("ledger")["roll_hours"], *columns, run_id)
+    else:
+        await connection.execute(queries("ledger")["roll_up"], *columns, run_id, grain, finer)
+
+
+async def mark_firm(connection: Connection, firm_id: int, point_id: int | None, cause: str) -> None:
+    """Have everything of a firm, or of one of its points, computed again."""
+    await connection.execute(queries("ledger")["mark_firm"], firm_id, point_id, cause)
+
+
+def _columns(rows: LedgerRows) -> list[tuple[str, str, NDArray[Any]]]:
+    return [
+        ("point_id", "int4", rows.point_id),
+        ("bucket", "timestamptz", rows.bucket_us),
+        ("measured", "float8?", rows.measured),
+        ("estimated", "float8?", rows.estimated),
+        ("measured_s", "float4", rows.measured_s),
+        ("estimated_s", "float4", rows.estimated_s),
+        ("held", "float8", rows.held),
+        ("flags", "int2", rows.flags),
+        ("closed", "bool", rows.closed),
+        ("revision", "int2", rows.revision),
+        ("run_id", "int8", rows.run_id),
+    ]

@@ -1,0 +1,132 @@
+-- The consumption ledger: what waits, the readings it needs, what it said before, and writing what changed.
+
+-- name: waiting_firms
+-- Firms with something to compute, those waiting longest first.
+SELECT d.firm_id, f.park_id, p.time_zone
+FROM dirty AS d JOIN firm AS f USING (firm_id) JOIN park AS p ON p.park_id = f.park_id
+GROUP BY d.firm_id, f.park_id, p.time_zone
+ORDER BY min(d.dirty_id)
+
+-- name: lock_firm
+-- One worker a firm; held to the end of the transaction. 1 is the key space of firms.
+SELECT pg_try_advisory_xact_lock(1, $1)
+
+-- name: take_dirty
+DELETE FROM dirty WHERE firm_id = $1
+RETURNING point_id, t_from, t_to, cause, marked
+
+-- name: span_of_points
+-- Everything that was ever read at these points.
+SELECT point_id, min(t) AS t_from, max(t) AS t_to FROM reading WHERE point_id = ANY ($1::int[]) GROUP BY point_id
+
+-- name: windows
+-- For each changed stretch of readings: the buckets that it can touch (to the 8th reading on both sides, because a
+-- later reading may confirm or disprove a glitch), and the readings needed to compute them (to the 17th).
+SELECT d.point_id,
+       time_bucket('15 minutes', coalesce((SELECT min(x.t) FROM (SELECT r.t FROM reading AS r
+           WHERE r.point_id = d.point_id AND r.t < d.t_from ORDER BY r.t DESC LIMIT 9) AS x), d.t_from)) AS first_bucket,
+       time_bucket('15 minutes', coalesce((SELECT max(x.t) FROM (SELECT r.t FROM reading AS r
+           WHERE r.point_id = d.point_id AND r.t > d.t_to ORDER BY r.t LIMIT 9) AS x), d.t_to)) AS last_bucket
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS d (point_id, t_from, t_to)
+
+-- name: readings
+-- Readings of the windows, with 17 neighbours before and after each.
+SELECT w.point_id, r.t, r.value, r.quality
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, t_from, t_to)
+CROSS JOIN LATERAL (
+    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t < w.t_from ORDER BY t DESC LIMIT 17)
+    UNION ALL
+    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t BETWEEN w.t_from AND w.t_to)
+    UNION ALL
+    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t > w.t_to ORDER BY t LIMIT 17)
+) AS r
+ORDER BY w.point_id, r.t
+
+-- name: all_readings
+SELECT point_id, t, value, quality FROM reading WHERE point_id = ANY ($1::int[]) ORDER BY point_id, t
+
+-- name: stored
+-- What the ledger says now about the windows.
+SELECT c.point_id, c.bucket, coalesce(c.measured, 'NaN') AS measured, coalesce(c.estimated, 'NaN') AS estimated,
+       c.measured_s, c.estimated_s, c.held, c.flags, c.closed, c.revision, c.run_id
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, first_bucket, last_bucket)
+JOIN consumption AS c ON c.point_id = w.point_id AND c.bucket BETWEEN w.first_bucket AND w.last_bucket
+ORDER BY c.point_id, c.bucket
+
+-- name: new_run
+INSERT INTO run (park_id, firm_id, cause, code_version, started) VALUES ($1, $2, $3, $4, $5) RETURNING run_id
+
+-- name: finish_run
+UPDATE run SET finished = clock_timestamp(), waited_s = extract(epoch FROM clock_timestamp() - $2::timestamptz)
+WHERE run_id = $1
+
+-- name: stage
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_consumption (LIKE greenpark.consumption) ON COMMIT DELETE ROWS
+
+-- name: keep_revisions
+-- A closed bucket that changes keeps what it said.
+INSERT INTO consumption_revision (point_id, bucket, revision, measured, estimated, measured_s, estimated_s, held,
+                                  flags, run_id, superseded_by)
+SELECT c.point_id, c.bucket, c.revision, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags,
+       c.run_id, s.run_id
+FROM staged_consumption AS s JOIN consumption AS c USING (point_id, bucket)
+WHERE c.closed AND c.revision < s.revision
+
+-- name: write_staged
+INSERT INTO consumption SELECT * FROM staged_consumption
+ON CONFLICT (point_id, bucket) DO UPDATE SET measured = excluded.measured, estimated = excluded.estimated,
+    measured_s = excluded.measured_s, estimated_s = excluded.estimated_s, held = excluded.held,
+    flags = excluded.flags, closed = excluded.closed, revision = excluded.revision, run_id = excluded.run_id
+
+-- name: roll_hours
+-- Hours from buckets. $1, $2, $3: point, start and end of each hour touched; $4: the run.
+INSERT INTO consumption_period
+SELECT w.point_id, 'hour', w.start, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags, $4
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, start, stop)
+CROSS JOIN LATERAL (
+    SELECT sum(measured) AS measured, sum(estimated) AS estimated, sum(measured_s::float8) AS measured_s,
+           sum(estimated_s::float8) AS estimated_s, sum(held) AS held, bit_or(flags) AS flags
+    FROM consumption WHERE point_id = w.point_id AND bucket >= w.start AND bucket < w.stop
+    HAVING count(*) > 0
+) AS c
+ON CONFLICT (point_id, grain, period) DO UPDATE SET measured = excluded.measured, estimated = excluded.estimated,
+    measured_s = excluded.measured_s, estimated_s = excluded.estimated_s, held = excluded.held,
+    flags = excluded.flags, run_id = excluded.run_id
+
+-- name: roll_up
+-- A grain from the next finer one ($5 from $6).
+INSERT INTO consumption_period
+SELECT w.point_id, $5, w.start, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags, $4
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, start, stop)
+CROSS JOIN LATERAL (
+    SELECT sum(measured) AS measured, sum(estimated) AS estimated, sum(measured_s) AS measured_s,
+           sum(estimated_s) AS estimated_s, sum(held) AS held, bit_or(flags) AS flags
+    FROM consumption_period
+    WHERE point_id = w.point_id AND grain = $6 AND period >= w.start AND period < w.stop
+    HAVING count(*) > 0
+) AS c
+ON CONFLICT (point_id, grain, period) DO UPDATE SET measured = excluded.measured, estimated = excluded.estimated,
+    measured_s = excluded.measured_s, estimated_s = excluded.estimated_s, held = excluded.held,
+    flags = excluded.flags, run_id = excluded.run_id
+
+-- name: has_consumption
+SELECT EXISTS (SELECT FROM consumption WHERE point_id = ANY ($1::int[]))
+
+-- name: mark_firm
+-- Everything of a firm (or of one point of it, $2) is computed again.
+INSERT INTO dirty (firm_id, point_id, t_from, t_to, cause)
+SELECT p.firm_id, p.point_id, l.t_from, l.t_to, $3
+FROM point AS p
+CROSS JOIN LATERAL (SELECT min(t) AS t_from, max(t) AS t_to FROM reading AS r WHERE r.point_id = p.point_id) AS l
+WHERE p.firm_id = $1 AND ($2::int IS NULL OR p.point_id = $2) AND l.t_from IS NOT NULL
+
+-- name: stage_periods
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_period (
+    point_id int, period timestamptz, measured float8, estimated float8, measured_s float8, estimated_s float8,
+    held float8, flags smallint, run_id bigint
+) ON COMMIT DELETE ROWS
+
+-- name: write_periods
+WITH taken AS (DELETE FROM staged_period RETURNING *)
+INSERT INTO consumption_period
+SELECT point_id, $1, period, measured, estimated, measured_s, estimated_s, held, flags, run_id FROM taken
