@@ -14,6 +14,7 @@ import pytest
 
 from cli.stack import ports
 from cli.stack.components import Components, bring
+from cli.stack.mosquitto import Broker
 from cli.stack.places import Places, open_places, service_user
 from cli.stack.postgres import PostgresServer, quote_identifier
 
@@ -110,3 +111,23 @@ def empty_database_url(postgres_server: PostgresServer, _administration: Adminis
     _administration.execute(f"CREATE DATABASE {name}")
     yield postgres_server.url_for(name)
     _administration.drop(name)
+
+
+@pytest.fixture(scope="session")
+def broker(components: Components, stack_places: Places) -> Iterator[Broker]:
+    """A running broker with the service users `ingest` and `monitor`.
+
+    `broker.add_edge(park, firm, edge)` makes an edge's user and returns its password; `broker.password(user)`
+    tells any user's. It is shared by the session: use names of your own in each test.
+    """
+    broker = Broker(
+        components.mosquitto,
+        stack_places.broker,
+        secret=stack_places.secrets / "broker.json",
+        port=ports.any_free(),
+        user=service_user("mosquitto"),
+        log=stack_places.logs / "broker.log",
+    )
+    asyncio.run(broker.start())
+    yield broker
+    asyncio.run(broker.stop())
