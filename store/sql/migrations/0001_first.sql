@@ -392,6 +392,8 @@ CREATE TABLE episode (
     rule_id       text NOT NULL,
     rule_version  int NOT NULL,
     cause_key     text NOT NULL,
+    scope         text NOT NULL CHECK (scope IN ('point', 'firm', 'park')),
+    scope_id      int NOT NULL,
     state         text NOT NULL CHECK (state IN ('pending', 'open', 'acknowledged', 'resolved', 'retracted')),
     severity      text NOT NULL CHECK (severity IN ('info', 'warning', 'major', 'critical')),
     began         timestamptz NOT NULL,     -- event time: when the condition began to hold
@@ -400,6 +402,10 @@ CREATE TABLE episode (
     title_zh      text NOT NULL,
     title_en      text NOT NULL,
     evidence      jsonb NOT NULL,
+    seen          timestamptz NOT NULL,     -- event time of the last known sample: a replay of older ones changes nothing
+    held_s        float8 NOT NULL DEFAULT 0,       -- how long the condition for the next state has held
+    counting      boolean NOT NULL DEFAULT false,  -- whether the last sample met that condition
+    confirmed     boolean NOT NULL DEFAULT true,   -- a final number bore the condition out: only then can one disprove it
     changed       timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE UNIQUE INDEX episode_one_per_cause ON episode (cause_key) WHERE state IN ('pending', 'open', 'acknowledged');
@@ -429,7 +435,7 @@ CREATE TABLE recipient (
     channel       text NOT NULL,            -- 'webhook', later the others
     address       text NOT NULL,
     locale        text NOT NULL DEFAULT 'zh-CN' CHECK (locale IN ('zh-CN', 'en')),
-    min_severity  text NOT NULL DEFAULT 'info',
+    min_severity  text NOT NULL DEFAULT 'info' CHECK (min_severity IN ('info', 'warning', 'major', 'critical')),
     UNIQUE NULLS NOT DISTINCT (park_id, firm_id, channel, address)
 );
 
