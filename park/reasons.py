@@ -1,0 +1,46 @@
+"""Why a number is undefined: codes for machines, a sentence in two languages for people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Undefined(StrEnum):
+    """Why an indicator or a standing has no value. Stored: never rename."""
+
+    NO_POINTS = "no_points"
+    NO_DATA = "no_data"
+    COVERAGE_TOO_LOW = "coverage_too_low"
+    NO_FACTOR = "no_factor"
+    WRONG_UNIT = "wrong_unit"
+    UNLIKE_PRODUCTS = "unlike_products"
+    NO_PRODUCTION = "no_production"
+    ZERO_DENOMINATOR = "zero_denominator"
+    IMPLAUSIBLE = "implausible"
+    NO_INDICATOR = "no_indicator"
+    NO_NUMBER = "no_number"
+    NO_BASELINE = "no_baseline"
+    NOT_STARTED = "not_started"
+    IMPOSSIBLE_TARGET = "impossible_target"
+    NOT_JUDGED = "not_judged"
+
+
+SENTENCES: Final[dict[Undefined, tuple[str, str]]] = {
+    Undefined.NO_POINTS: ("没有所需的计量点", "no meter measures what this needs"),
+    Undefined.NO_DATA: ("计量点在该时段没有数据", "the meters sent nothing in this period"),
+    Undefined.COVERAGE_TOO_LOW: ("数据覆盖率过低", "too little of the period is covered by readings"),
+    Undefined.NO_FACTOR: ("缺少适用的折算系数", "no conversion factor holds for a carrier on this day"),
+    Undefined.WRONG_UNIT: ("计量点的单位与能源品种不符", "a point's unit does not measure its carrier"),
+    Undefined.UNLIKE_PRODUCTS: ("产品种类或单位不同，不能相加", "products of unlike kinds or units cannot be added"),
+    Undefined.NO_PRODUCTION: ("该时段没有产量", "nothing was produced in this period"),
+    Undefined.ZERO_DENOMINATOR: ("分母不为正数", "the denominator is not positive"),
+    Undefined.IMPLAUSIBLE: ("比率超出可能范围，请检查计量", "the share lies outside 0 to 100 %: check the meters"),
+    Undefined.NO_INDICATOR: ("尚缺计算该指标所需的数据", "this indicator cannot be computed yet"),
+    Undefined.NO_NUMBER: ("规划未给出数值，仅作跟踪", "the plan gives no number; it is only tracked"),
+    Undefined.NO_BASELINE: ("尚无基期值", "no baseline yet"),
+    Undefined.NOT_STARTED: ("目标期尚未开始", "the target's period has not begun"),
+    Undefined.IMPOSSIBLE_TARGET: ("目标值按原文无法成立", "the target is impossible as it is written"),
+    Undefined.NOT_JUDGED: ("该类目标尚不支持评判", "targets of this kind are not judged yet"),
+}
+"""Chinese and English; each stands behind "undefined, because"."""
