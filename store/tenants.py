@@ -57,7 +57,10 @@ async def add_tenant(connection: Connection, park: str, firm: str | None) -> str
     try:
         if not await connection.fetchval(sql["role_exists"], role):
             # A role name cannot be a parameter; tenant_role lets nothing through that needs quoting.
-            await connection.execute(f"CREATE ROLE {role} NOLOGIN IN ROLE greenpark_tenant")
+            # The service may take on every tenant's role: that is how the API lets the database decide what is seen.
+            await connection.execute(
+                f"CREATE ROLE {role} NOLOGIN IN ROLE greenpark_tenant; GRANT {role} TO greenpark_service"
+            )
         await connection.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
     except asyncpg.InsufficientPrivilegeError as error:
         msg = f"this database user may not create roles; let an administrator run: ALTER ROLE … CREATEROLE ({error})"
