@@ -136,7 +136,7 @@ CREATE TABLE reading (
 SELECT create_hypertable('greenpark.reading', by_range('t', INTERVAL '7 days'), create_default_indexes => false);
 CREATE UNIQUE INDEX reading_once ON reading (point_id, t);
 
--- The same point and time with a different value: kept aside, never dropped, never overwriting.
+-- The same point and time with a different value or quality: kept aside, never dropped, never overwriting.
 CREATE TABLE reading_conflict (
     conflict_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     point_id     int NOT NULL,
@@ -146,7 +146,7 @@ CREATE TABLE reading_conflict (
     stored_value float8 NOT NULL,
     batch_id     bigint NOT NULL,
     noticed      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    UNIQUE (point_id, t, value)
+    UNIQUE (point_id, t, value, quality)
 );
 
 -- The newest reading of each point by its own time, not by arrival.
@@ -163,6 +163,7 @@ CREATE TABLE watermark (
     edge_id    int NOT NULL,
     boot       text NOT NULL,
     committed  int8multirange NOT NULL,
+    began      timestamptz NOT NULL DEFAULT clock_timestamp(),   -- when the boot was first heard of
     changed    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (edge_id, boot)
 ) WITH (fillfactor = 50);
@@ -528,6 +529,7 @@ GRANT EXECUTE ON FUNCTION visible_firms(name), visible_parks(name, boolean) TO g
 
 GRANT USAGE ON SCHEMA greenpark TO greenpark_service, greenpark_tenant;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA greenpark TO greenpark_service;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA greenpark TO greenpark_service;
 
 -- Row-level security on every ordinary table that a tenant may read. A row of a firm is seen by the firm and its
 -- park; a row of the whole park (firm_id null) by the park alone; the name of the park by everyone in it.
