@@ -194,8 +194,8 @@ def parse_uris(output: str) -> list[Package]:
 
 
 def needed(packages: Iterable[Package], wanted: Iterable[str]) -> list[Package]:
-    """Of a dependency closure, what our programs load: the wanted packages, their libraries, time zones."""
-    keep = {*wanted, "tzdata"}
+    """Of a dependency closure, what our programs load: the wanted packages, their libraries."""
+    keep = set(wanted)
     return [
         package
         for package in packages

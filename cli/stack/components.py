@@ -47,6 +47,7 @@ _INSTEAD = {
 }
 _MANIFEST = "greenpark.json"
 _FORMAT = 1
+_ZONEINFO = Path("/usr/share/zoneinfo")
 _PRUNED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/bug", "var")
 
 
@@ -121,6 +122,7 @@ def bring_postgres(
         ComponentMissingError: neither installed nor obtainable; the message names the command.
         ComponentSetupError: a step failed.
     """
+    _require_time_zones()
     if installed and (found := installed_postgres(major=major)) is not None:
         return found
     prefix = _bring(TIMESCALEDB, directory / "timescaledb", progress)
@@ -249,6 +251,17 @@ def _bring(component: str, prefix: Path, progress: Progress) -> Path:
             return prefix
         _set_up(component, prefix, sources, progress)
     return prefix
+
+
+def _require_time_zones() -> None:
+    """Debian's PostgreSQL reads the machine's time zones, private or not; without them it does not start."""
+    if not (_ZONEINFO / "Asia/Shanghai").exists():
+        raise ComponentMissingError(
+            "tzdata",
+            reason=f"there are no time zones in {_ZONEINFO}",
+            command="apt-get install tzdata   (as root)",
+            instead=_INSTEAD[TIMESCALEDB],
+        )
 
 
 def _explain_unreachable(component: str, prefix: Path) -> None:

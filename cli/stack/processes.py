@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from cli.stack.errors import ProcessExitedError, ProcessNotReadyError
+from cli.stack.errors import ProcessExitedError, ProcessNotReadyError, StackError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -410,14 +410,21 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop everything that was started here, last first; one failure does not keep the others alive."""
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
+        cancelled = False
         for name in reversed(list(self._services)):
-            try:
-                await asyncio.shield(asyncio.create_task(self.stop(name), name=f"stop {name}"))
-            except Exception as error:  # noqa: BLE001 - collected, raised below
+            stopping = asyncio.create_task(self.stop(name), name=f"stop {name}")
+            while not stopping.done():
+                try:
+                    await asyncio.wait((stopping,))
+                except asyncio.CancelledError:  # an impatient second Ctrl-C: each stop has its own limit
+                    cancelled = True
+            if (error := stopping.exception()) is not None:
                 errors.append(error)
+        if cancelled:
+            raise asyncio.CancelledError
         if errors:
-            raise ExceptionGroup("some services did not stop cleanly", errors)
+            raise BaseExceptionGroup("some services did not stop cleanly", errors)
 
     async def failed(self) -> ProcessExitedError:
         """Wait until a watched service has ended for good, unasked."""
@@ -442,7 +449,7 @@ class Supervisor:
             await asyncio.sleep(restart.delay_s)
             try:
                 await service.start()
-            except (ProcessExitedError, ProcessNotReadyError):
+            except StackError:
                 continue  # counted as another end by the next wait()
             self._on_event(service.name, "restarted")
         self._on_event(service.name, "given up")
