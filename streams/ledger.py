@@ -1,0 +1,269 @@
+"""The consumption ledger of one firm: from what changed to the rows that say something new.
+
+`compute` and `changed` decide, and are pure; `advance` and `rebuild` read and write around them. An advance touches
+what a change can reach; a rebuild computes everything, and both give the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from park.buckets import consumption
+from park.calendar import BUCKET_US, GRAINS, Grain, Period, from_us, period, to_us
+from park.periods import period_starts
+from store import ledger as store
+from store.ledger import LedgerRows, PeriodRows, Readings, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from numpy.typing import NDArray
+
+    from store.pool import Connection
+    from store.registry import MeteredPoint
+
+RELATIVE_TOLERANCE: Final = 1e-9
+"""Two sums of the same steps in another order differ by less; it is no change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What a pass over one firm wrote."""
+
+    buckets: int
+    revisions: int
+    touched: dict[Grain, list[Period]]
+    touched_buckets: list[datetime]
+
+
+def compute(
+    points: Sequence[MeteredPoint], raw: Readings, wanted: Sequence[Window], *, now: datetime, run_id: int
+) -> LedgerRows:
+    """Compute the ledger rows of the windows from raw readings. Buckets without any coverage give no row.
+
+    Args:
+        points: the points of the windows, with their meters.
+        raw: readings ordered by point and time, neighbours of the windows included.
+        wanted: at most one window for each point.
+        now: decides which buckets are closed.
+        run_id: the run that the rows will name.
+    """
+    by_id = {metered.point.point_id: metered for metered in points}
+    now_us = to_us(now)
+    parts: list[dict[str, NDArray[Any]]] = []
+    for window in wanted:
+        metered = by_id[window.point_id]
+        a, b = np.searchsorted(raw.point_id, [window.point_id, window.point_id + 1])
+        first_us = to_us(window.first_bucket)
+        count = (to_us(window.last_bucket) - first_us) // BUCKET_US + 1
+        result = consumption(
+            metered.point,
+            metered.installations,
+            raw.t_us[a:b],
+            raw.value[a:b],
+            raw.quality[a:b],
+            first_us=first_us,
+            count=count,
+        )
+        some = (result.measured_s > 0) | (result.estimated_s > 0) | (result.held > 0) | (result.flags != 0)
+        n = int(some.sum())
+        parts.append(
+            {
+                "point_id": np.full(n, window.point_id, np.int32),
+                "bucket_us": result.start_us[some],
+                "measured": result.measured[some],
+                "estimated": result.estimated[some],
+                "measured_s": result.measured_s[some].astype(np.float32),
+                "estimated_s": result.estimated_s[some].astype(np.float32),
+                "held": result.held[some],
+                "flags": result.flags[some],
+                "closed": result.start_us[some] + BUCKET_US <= now_us,
+                "revision": np.zeros(n, np.int16),
+                "run_id": np.full(n, run_id, np.int64),
+            }
+        )
+    return _concatenate(parts)
+
+
+def changed(new: LedgerRows, old: LedgerRows, *, now: datetime, run_id: int) -> LedgerRows:
+    """Return the rows that must be written: new ones, differing ones, and emptied ones.
+
+    A differing row whose old version was closed gets the next revision. A row that no reading supports any more is
+    emptied, not deleted: that nothing is known is a statement, and it replaces one.
+    """
+    new_key, old_key = _keys(new), _keys(old)
+    at = np.searchsorted(old_key, new_key)
+    known = np.zeros(len(new), bool)
+    inside = at < len(old)
+    known[inside] = old_key[at[inside]] == new_key[inside]
+    where = at[known]
+    same = np.zeros(len(new), bool)
+    same[known] = _same(_take(new, known), _take(old, where)) & (new.closed[known] == old.closed[where])
+    revision = new.revision.copy()
+    revision[known] = old.revision[where]
+    quantities_same = np.zeros(len(new), bool)
+    quantities_same[known] = _same(_take(new, known), _take(old, where))
+    revised = known & ~quantities_same
+    revised[known] &= old.closed[where]
+    revision[revised] += 1
+    write = ~same
+    rows = _take(new, write, revision=revision[write])
+    gone = ~np.isin(old_key, new_key) & (
+        (old.measured_s > 0) | (old.estimated_s > 0) | (old.held > 0) | (old.flags != 0)
+    )
+    if gone.any():
+        rows = _concatenate([_as_dict(rows), _emptied(_take(old, gone), now=now, run_id=run_id)])
+    return rows
+
+
+def _emptied(old: LedgerRows, *, now: datetime, run_id: int) -> dict[str, NDArray[Any]]:
+    n = len(old)
+    return {
+        "point_id": old.point_id,
+        "bucket_us": old.bucket_us,
+        "measured": np.full(n, np.nan),
+        "estimated": np.full(n, np.nan),
+        "measured_s": np.zeros(n, np.float32),
+        "estimated_s": np.zeros(n, np.float32),
+        "held": np.zeros(n),
+        "flags": np.zeros(n, np.int16),
+        "closed": old.bucket_us + BUCKET_US <= to_us(now),
+        "revision": (old.revision + old.closed).astype(np.int16),
+        "run_id": np.full(n, run_id, np.int64),
+    }
+
+
+async def advance(
+    connection: Connection,
+    points: Sequence[MeteredPoint],
+    marks: Sequence[store.Mark],
+    tz: ZoneInfo,
+    *,
+    now: datetime,
+    run_id: int,
+) -> Advance:
+    """Recompute what the marks can reach, inside the caller's transaction."""
+    spans = merge([(mark.point_id, mark.t_from, mark.t_to) for mark in marks])
+    wanted = _one_each(await store.windows(connection, spans))
+    raw = await store.readings(connection, wanted)
+    new = compute(points, raw, wanted, now=now, run_id=run_id)
+    old = await store.stored_rows(connection, wanted)
+    rows = changed(new, old, now=now, run_id=run_id)
+    if len(rows) == 0:
+        return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
+    await store.write_changed(connection, rows)
+    touched = await _roll(connection, rows, tz, run_id)
+    revisions = int((rows.revision > 0).sum())
+    buckets = [from_us(us) for us in np.unique(rows.bucket_us)]
+    return Advance(len(rows), revisions, touched, buckets)
+
+
+async def rebuild(
+    connection: Connection, points: Sequence[MeteredPoint], tz: ZoneInfo, *, now: datetime, run_id: int
+) -> Advance:
+    """Compute everything of points whose ledger is empty: the same rows as an advance over all readings, faster."""
+    ids = [metered.point.point_id for metered in points]
+    raw = await store.all_readings(connection, ids)
+    if len(raw.point_id) == 0:
+        return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
+    starts = np.flatnonzero(np.diff(raw.point_id, prepend=-1))
+    ends = np.append(starts[1:], len(raw.point_id)) - 1
+    wanted = [
+        Window(int(raw.point_id[a]), _bucket(raw.t_us[a]), _bucket(raw.t_us[b]))
+        for a, b in zip(starts, ends, strict=True)
+    ]
+    rows = compute(points, raw, wanted, now=now, run_id=run_id)
+    await store.copy_new(connection, rows)
+    touched: dict[Grain, list[Period]] = {}
+    for grain in GRAINS:
+        periods = roll(rows, grain, tz)
+        await store.copy_new_periods(connection, grain, periods, run_id)
+        touched[grain] = [period(grain, from_us(us), tz) for us in np.unique(periods.period_us)]
+    return Advance(len(rows), 0, touched, [from_us(us) for us in np.unique(rows.bucket_us)])
+
+
+def roll(rows: LedgerRows, grain: Grain, tz: ZoneInfo) -> PeriodRows:
+    """Sum ledger rows, ordered by point and bucket, into the periods of a grain."""
+    start = period_starts(grain, rows.bucket_us, tz)
+    fresh = (np.diff(rows.point_id, prepend=-1) != 0) | (np.diff(start, prepend=-1) != 0)
+    first = np.flatnonzero(fresh)
+    return PeriodRows(
+        point_id=rows.point_id[first],
+        period_us=start[first],
+        measured=_nan_sum(rows.measured, first),
+        estimated=_nan_sum(rows.estimated, first),
+        measured_s=np.add.reduceat(rows.measured_s.astype(np.float64), first),
+        estimated_s=np.add.reduceat(rows.estimated_s.astype(np.float64), first),
+        held=np.add.reduceat(rows.held, first),
+        flags=np.bitwise_or.reduceat(rows.flags, first),
+    )
+
+
+def merge(spans: Iterable[tuple[int, datetime, datetime]]) -> list[tuple[int, datetime, datetime]]:
+    """Join the marked stretches of each point into one: what lies between is looked at again, and is the same."""
+    joined: dict[int, tuple[datetime, datetime]] = {}
+    for point_id, t_from, t_to in spans:
+        before = joined.get(point_id, (t_from, t_to))
+        joined[point_id] = (min(before[0], t_from), max(before[1], t_to))
+    return [(point_id, a, b) for point_id, (a, b) in sorted(joined.items())]
+
+
+def _one_each(found: Sequence[Window]) -> list[Window]:
+    return sorted(found, key=lambda window: window.point_id)
+
+
+async def _roll(connection: Connection, rows: LedgerRows, tz: ZoneInfo, run_id: int) -> dict[Grain, list[Period]]:
+    touched: dict[Grain, list[Period]] = {}
+    pairs = {(int(p), int(us)) for p, us in zip(rows.point_id, rows.bucket_us, strict=True)}
+    finer: Grain | None = None
+    for grain in GRAINS:
+        spans = {(p, period(grain, from_us(us), tz)) for p, us in pairs}
+        ordered = sorted((p, span.start, span.end) for p, span in spans)
+        await store.roll_up(connection, grain, finer, ordered, run_id)
+        touched[grain] = sorted({span for _, span in spans}, key=lambda span: span.start)
+        pairs = {(p, to_us(span.start)) for p, span in spans}
+        finer = grain
+    return touched
+
+
+def _bucket(t_us: int) -> datetime:
+    return from_us(int(t_us) // BUCKET_US * BUCKET_US)
+
+
+def _keys(rows: LedgerRows) -> NDArray[np.int64]:
+    # Buckets since 1970 stay below 2^32 for ten thousand years.
+    return rows.point_id.astype(np.int64) << 32 | rows.bucket_us // BUCKET_US
+
+
+def _same(new: LedgerRows, old: LedgerRows) -> NDArray[np.bool_]:
+    close: NDArray[np.bool_] = np.ones(len(new), bool)
+    for name in ("measured", "estimated", "held"):
+        a, b = getattr(new, name), getattr(old, name)
+        close &= np.isclose(a, b, rtol=RELATIVE_TOLERANCE, atol=1e-12, equal_nan=True)
+    for name in ("measured_s", "estimated_s"):
+        close &= np.abs(getattr(new, name) - getattr(old, name)) < 1e-2
+    close &= new.flags == old.flags
+    return close
+
+
+def _nan_sum(values: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
+    known = ~np.isnan(values)
+    sums = np.add.reduceat(np.where(known, values, 0.0), first)
+    return np.where(np.logical_or.reduceat(known, first), sums, np.nan)
+
+
+def _take(rows: LedgerRows, chosen: NDArray[Any], **replaced: NDArray[Any]) -> LedgerRows:
+    return LedgerRows(**{name: replaced.get(name, column[chosen]) for name, column in _as_dict(rows).items()})
+
+
+def _as_dict(rows: LedgerRows) -> dict[str, NDArray[Any]]:
+    return {name: getattr(rows, name) for name in LedgerRows.__slots__}
+
+
+def _concatenate(parts: Sequence[dict[str, NDArray[Any]]]) -> LedgerRows:
+    return LedgerRows(**{name: np.concatenate([part[name] for part in parts]) for name in LedgerRows.__slots__})

@@ -1,0 +1,219 @@
+"""The streams process: takes what waits, firm by firm, then park by park, each in one transaction.
+
+Any number of these may run: an advisory lock gives each firm and each park one worker at a time, and what was taken
+comes back if the worker dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import structlog
+
+from park.calendar import zone
+from store import indicators as values
+from store import ledger as store
+from store.errors import UnreachableError
+from store.migrations import check_schema
+from store.pool import open_pool
+from store.registry import firms, metered_points
+from store.standings import notify
+from streams import metrics
+from streams.indicators import evaluate_firm, evaluate_park, span_at, spans_of
+from streams.ledger import Advance, advance, rebuild
+from streams.standings import judge_park
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.ledger import Mark, WaitingFirm
+    from store.pool import Connection, Pool
+    from store.registry import MeteredPoint
+    from streams.settings import StreamsSettings
+
+_log = structlog.get_logger(__name__)
+CODE_VERSION: Final = version("greenpark")
+LIVE: Final = timedelta(seconds=60)
+"""A reading stored within so long after its own time is live, and its way to the indicator is measured."""
+_PASSING: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    UnreachableError,
+)
+
+
+@dataclass(slots=True)
+class _Minute:
+    """Sums for the line a minute."""
+
+    passes: int = 0
+    buckets: int = 0
+    revisions: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+
+async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
+    """Run until `stop` is set. A database that goes away is waited for.
+
+    Raises:
+        SchemaError: the database's schema is not this program's.
+        DefinitionError: the database names a target pack or unit that this program does not know.
+    """
+    backoff_s = 0.5
+    while not stop.is_set():
+        try:
+            async with open_pool(settings.database_url, application="greenpark streams", max_size=3) as pool:
+                async with pool.acquire() as connection:
+                    await check_schema(connection)
+                backoff_s = 0.5
+                await _work(settings, pool, stop)
+        except _PASSING as error:
+            metrics.FAILED_PASSES.inc()
+            _log.warning("database_away", error=str(error) or type(error).__name__, retry_s=round(backoff_s, 1))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), backoff_s * random.uniform(0.5, 1.0))
+            backoff_s = min(backoff_s * 2, 15.0)
+
+
+async def _work(settings: StreamsSettings, pool: Pool, stop: asyncio.Event) -> None:
+    wake = asyncio.Event()
+    minute = _Minute()
+    async with pool.acquire() as listener:
+        await listener.add_listener("greenpark_dirty", lambda *_: wake.set())
+        try:
+            while not stop.is_set():
+                wake.clear()
+                started = time.monotonic()
+                await once(settings, pool, minute)
+                _report(minute)
+                await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
+                await _either(wake, stop, settings.poll_s)
+                if listener.is_closed():
+                    raise asyncpg.ConnectionDoesNotExistError("the listening connection was closed")
+        finally:
+            if not listener.is_closed():
+                await listener.reset()
+
+
+async def once(settings: StreamsSettings, pool: Pool, minute: _Minute | None = None) -> int:
+    """Compute everything that waits now; return how many firms there were."""
+    minute = minute or _Minute()
+    async with pool.acquire() as connection:
+        waiting = await store.waiting_firms(connection)
+        metrics.WAITING_FIRMS.set(len(waiting))
+        for firm in waiting:
+            started = time.monotonic()
+            done = await pass_firm(settings, connection, firm, now=datetime.now(UTC))
+            if done is not None:
+                minute.passes += 1
+                minute.buckets += done.buckets
+                minute.revisions += done.revisions
+                metrics.BUCKETS_WRITTEN.inc(done.buckets)
+                metrics.REVISIONS.inc(done.revisions)
+                metrics.PASS_SECONDS.observe(time.monotonic() - started)
+                _log.debug("firm_pass", firm_id=firm.firm_id, buckets=done.buckets, revisions=done.revisions)
+        for park_id, time_zone in await values.waiting_parks(connection):
+            await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
+    return len(waiting)
+
+
+async def pass_firm(
+    settings: StreamsSettings, connection: Connection, firm: WaitingFirm, *, now: datetime
+) -> Advance | None:
+    """Bring one firm's ledger and indicators up to date in one transaction; None if another worker has the firm."""
+    tz = zone(firm.time_zone)
+    async with connection.transaction():
+        if not await store.lock_firm(connection, firm.firm_id):
+            return None
+        marks = await store.take_dirty(connection, firm.firm_id)
+        if not marks:
+            return None
+        points = await metered_points(connection, firm.firm_id)
+        causes = ", ".join(sorted({mark.cause for mark in marks}))
+        run_id = await store.new_run(connection, firm.park_id, firm.firm_id, causes, CODE_VERSION, now)
+        done = await _ledger(connection, points, marks, firm, now, run_id)
+        spans = spans_of(done.touched, done.touched_buckets, now=now, fine_hours=settings.fine_hours)
+        [row] = [row for row in await firms(connection, firm.park_id) if row.firm_id == firm.firm_id]
+        moved = await evaluate_firm(connection, row, points, spans, tz, now=now, run_id=run_id)
+        since = _oldest_live(marks)
+        await values.mark_park(connection, firm.park_id, [(span.grain, span.start) for span in moved], since)
+        await store.finish_run(connection, run_id, since)
+    if since is not None:
+        metrics.WAITED_SECONDS.observe((datetime.now(UTC) - since).total_seconds())
+    return done
+
+
+async def _ledger(
+    connection: Connection,
+    points: Sequence[MeteredPoint],
+    marks: Sequence[Mark],
+    firm: WaitingFirm,
+    now: datetime,
+    run_id: int,
+) -> Advance:
+    tz = zone(firm.time_zone)
+    ids = {mark.point_id for mark in marks}
+    mine = [metered for metered in points if metered.point.point_id in ids]
+    if not await store.has_consumption(connection, sorted(ids)):
+        return await rebuild(connection, mine, tz, now=now, run_id=run_id)
+    return await advance(connection, mine, marks, tz, now=now, run_id=run_id)
+
+
+async def pass_park(connection: Connection, park_id: int, time_zone: str, *, now: datetime) -> bool:
+    """Bring one park's values and standings up to date in one transaction; False if another worker has the park."""
+    tz = zone(time_zone)
+    async with connection.transaction():
+        if not await values.lock_park(connection, park_id):
+            return False
+        waiting = await values.take_dirty_park(connection, park_id)
+        if not waiting:
+            return False
+        run_id = await store.new_run(connection, park_id, None, "firms", CODE_VERSION, now)
+        members = await firms(connection, park_id)
+        spans = [span_at(grain, start, tz) for grain, start, _ in waiting]
+        await evaluate_park(connection, park_id, members, spans, now=now, run_id=run_id)
+        await judge_park(connection, park_id, members, tz, now=now, run_id=run_id)
+        since = min((since for _, _, since in waiting if since is not None), default=None)
+        await store.finish_run(connection, run_id, since)
+        await notify(connection, park_id)
+    return True
+
+
+def _oldest_live(marks: Sequence[Mark]) -> datetime | None:
+    live = [mark.t_from for mark in marks if mark.cause == "reading" and mark.marked - mark.t_from < LIVE]
+    return min(live, default=None)
+
+
+def _report(minute: _Minute) -> None:
+    if time.monotonic() - minute.since >= 60:
+        _log.info("minute", passes=minute.passes, buckets=minute.buckets, revisions=minute.revisions)
+        minute.passes = minute.buckets = minute.revisions = 0
+        minute.since = time.monotonic()
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    if seconds > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _either(wake: asyncio.Event, stop: asyncio.Event, timeout_s: float) -> None:
+    waits = [asyncio.create_task(wake.wait(), name="wake"), asyncio.create_task(stop.wait(), name="stop")]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)

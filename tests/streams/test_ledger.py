@@ -1,0 +1,145 @@
+"""The ledger says what the readings say, once, whatever order they come in."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from park.registers import Step
+
+pytestmark = pytest.mark.stack
+
+T0 = datetime(2025, 3, 3, 0, 0, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+
+
+def quarters(n: int, start: datetime = T0) -> list[datetime]:
+    """Instants a quarter of an hour apart."""
+    return [start + k * QUARTER for k in range(n)]
+
+
+async def test_a_register_moves_its_buckets_hours_and_days(world) -> None:
+    """Differences times the multiplier, and roll-ups that are their sums in the park's zone."""
+    await world.read("a", "E", quarters(9), [100 + 2 * k for k in range(9)])
+    await world.compute()
+    assert (
+        await world.ledger("measured", "measured_s", "estimated", "closed", "revision")
+        == [(20.0, 900.0, None, True, 0)] * 8
+    )
+    rows = await world.connection.fetch(
+        "SELECT grain, period, measured, measured_s FROM consumption_period ORDER BY 1, 2"
+    )
+    found = [(row["grain"], row["period"], row["measured"], row["measured_s"]) for row in rows]
+    assert found == [
+        ("day", datetime(2025, 3, 2, 16, tzinfo=UTC), 160.0, 7200.0),
+        ("hour", T0, 80.0, 3600.0),
+        ("hour", T0 + timedelta(hours=1), 80.0, 3600.0),
+        ("month", datetime(2025, 2, 28, 16, tzinfo=UTC), 160.0, 7200.0),
+        ("year", datetime(2024, 12, 31, 16, tzinfo=UTC), 160.0, 7200.0),
+    ]
+
+
+async def test_a_gap_keeps_its_total_and_is_estimated(world) -> None:
+    """What passed in a gap is known, when it passed is not; the total is shared out and marked."""
+    await world.read("a", "F", [T0, T0 + QUARTER, T0 + 5 * QUARTER], [0, 1, 9])
+    await world.compute()
+    rows = await world.ledger("measured", "estimated", "estimated_s", "flags")
+    assert rows[0] == (1.0, None, 0.0, 0)
+    assert rows[1:] == [(None, 2.0, 900.0, int(Step.GAP))] * 4
+
+
+async def test_a_late_reading_revises_what_was_published_and_keeps_it(world) -> None:
+    """The estimate gives way to the measurement as a new revision that names its run; the old one stays."""
+    await world.read("a", "F", [T0, T0 + 2 * QUARTER], [0, 10])
+    await world.compute()
+    await world.read("a", "F", [T0 + QUARTER], [9])
+    await world.compute()
+    assert await world.ledger("measured", "estimated", "revision") == [(9.0, None, 1), (1.0, None, 1)]
+    kept = await world.connection.fetch("SELECT * FROM consumption_revision ORDER BY bucket")
+    assert [(row["estimated"], row["revision"]) for row in kept] == [(5.0, 0), (5.0, 0)]
+    [(run,)] = set(await world.ledger("run_id"))
+    assert {row["superseded_by"] for row in kept} == {run}
+    day = await world.connection.fetchrow("SELECT measured, estimated FROM consumption_period WHERE grain = 'day'")
+    assert tuple(day) == (10.0, None)
+
+
+async def test_computing_again_changes_nothing(world) -> None:
+    """What says the same is not written again."""
+    await world.read("a", "E", quarters(5), [1, 2, 3, 5, 8])
+    await world.compute()
+    before = await world.ledger("bucket", "measured", "revision", "run_id")
+    await world.connection.execute(
+        "INSERT INTO dirty (firm_id, point_id, t_from, t_to, cause) SELECT firm_id, point_id, $2, $3, 'again'"
+        " FROM point WHERE point_id = $1",
+        world.points["a", "E"],
+        T0,
+        T0 + QUARTER,
+    )
+    await world.compute()
+    assert await world.ledger("bucket", "measured", "revision", "run_id") == before
+    assert await world.connection.fetchval("SELECT count(*) FROM dirty") == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_order_of_arrival_equals_a_computation_from_scratch(world, seed: int) -> None:
+    """Rollover, gap, glitch and all: pieces in any order end at the same ledger as everything at once."""
+    rng = random.Random(seed)
+    dial, readings, t = 999_900.0, [], T0
+    for _ in range(120):
+        t += timedelta(seconds=rng.choice([30, 60, 300, 900, 900, 4000]))
+        dial += rng.choice([0, 0.1, 1, 7.5])
+        shown = 0.0 if rng.random() < 0.03 and readings else dial % 1e6
+        readings.append((t, shown))
+    pieces = [readings[k : k + 10] for k in range(0, 120, 10)]
+    rng.shuffle(pieces)
+    for piece in pieces:
+        await world.read("a", "F", [t for t, _ in piece], [v for _, v in piece])
+        await world.compute()
+    await world.read("b", "F", [t for t, _ in readings], [v for _, v in readings])
+    await world.compute()
+
+    async def of(name: str, table: str, key: str) -> list[tuple]:
+        rows = await world.connection.fetch(
+            f"SELECT {key}, coalesce(round((coalesce(measured, 0) + coalesce(estimated, 0))::numeric, 6), 0),"
+            f" round(coalesce(measured, -1)::numeric, 6), round(measured_s::numeric, 1), flags FROM {table}"
+            " WHERE point_id = $1 AND (measured_s > 0 OR estimated_s > 0 OR flags <> 0) ORDER BY 1, 2",
+            world.points[name, "F"],
+        )
+        return [tuple(row) for row in rows]
+
+    assert await of("a", "consumption", "bucket") == await of("b", "consumption", "bucket")
+    assert await of("a", "consumption_period", "grain || period") == await of(
+        "b", "consumption_period", "grain || period"
+    )
+
+
+async def test_two_workers_never_compute_one_firm_at_once(world) -> None:
+    """While one worker holds a firm, another leaves its work where it is."""
+    await world.read("a", "E", quarters(3), [1, 2, 3])
+    async with world.pool.acquire() as other, other.transaction():
+        assert await other.fetchval("SELECT pg_try_advisory_xact_lock(1, firm_id) FROM firm WHERE code = 'a'")
+        await world.compute()
+        assert await world.ledger("measured") == []
+        assert await world.connection.fetchval("SELECT count(*) FROM dirty") == 1
+    await world.compute()
+    assert await world.ledger("measured") == [(10.0,), (10.0,)]
+
+
+async def test_a_rebuild_equals_an_advance(world) -> None:
+    """The fast first history and the careful increment write the same rows."""
+    times = quarters(300)
+    values = [5 * k + (k % 7) for k in range(300)]
+    await world.read("a", "F", times, values)
+    await world.compute()
+    await world.read("b", "F", times[:150], values[:150])
+    await world.compute()
+    await world.read("b", "F", times[150:], values[150:])
+    await world.compute()
+    columns = "grain, period, measured, estimated, measured_s, estimated_s, held, flags"
+    query = f"SELECT {columns} FROM consumption_period WHERE point_id = $1 ORDER BY grain, period"
+    whole = await world.connection.fetch(query, world.points["a", "F"])
+    parts = await world.connection.fetch(query, world.points["b", "F"])
+    assert [tuple(row) for row in whole] == [tuple(row) for row in parts]
+    assert len(whole) > 75
