@@ -17,7 +17,7 @@ from cli.stack.processes import stop_leftovers
 
 
 def _say(component: str, step: str, done: int, total: int, /) -> None:
-    if not done:
+    if done == total:  # steps without a size, and the end of those with one
         print(f"{component}: {step}" + (f" ({total / 1e6:.0f} MB)" if step == "download" else ""), flush=True)
 
 

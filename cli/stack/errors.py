@@ -5,6 +5,7 @@ StackError
 ├── ComponentSetupError     bringing a component failed in a named step
 ├── DirectoryInUseError     another process works in the same var directory
 ├── NoPortError             no free loopback port
+├── UnreachableError        the services' user can not walk to existing data
 ├── SecretMissingError      a data directory exists, but the secret that opens it is gone
 ├── DataVersionError        the data belong to another major version of PostgreSQL
 ├── ProcessError            a process did not do what it was started for
@@ -73,6 +74,18 @@ class NoPortError(StackError):
         super().__init__(f"No free port for {name} on {address}: close something that listens there.")
         self.name = name
         self.address = address
+
+
+class UnreachableError(StackError):
+    """The services' user can not walk to data that are there already."""
+
+    def __init__(self, root: Path, user: str) -> None:
+        super().__init__(
+            f"User {user} can not reach the database in {root}: a directory above it became private. "
+            f"Open the way (chmod o+x on it), or move {root / 'postgres'} away to start empty."
+        )
+        self.root = root
+        self.user = user
 
 
 class SecretMissingError(StackError):

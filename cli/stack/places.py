@@ -7,14 +7,18 @@ ours to do. Then the services' directories move to a private place, and `Places.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
+import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.stack.errors import UnreachableError
+
 FALLBACK_PARENT = Path("/var/lib")
+_SERVICE_DIRECTORY = "service-directory"
+_BELONGS_TO = "belongs-to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +114,43 @@ def can_reach(path: Path, user: ServiceUser | None) -> bool:
     return True
 
 
-def fallback_directory(root: Path, parent: Path = FALLBACK_PARENT) -> Path:
-    """Where the services' files of `root` go when their user can not reach it."""
-    return parent / f"greenpark-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
-
-
 def open_places(root: Path, *, fallback_parent: Path = FALLBACK_PARENT) -> Places:
-    """Make and choose the directories of the stack below `root`."""
+    """Make and choose the directories of the stack below `root`.
+
+    Raises:
+        UnreachableError: there are data below `root` that the services' user can no longer reach.
+    """
     root = root.absolute()
     make_directory(root)
     users = [user for user in (service_user("postgres"), service_user("mosquitto")) if user is not None]
-    service = root if all(can_reach(root, user) for user in users) else fallback_directory(root, fallback_parent)
+    service = _recorded_service(root)
+    if service is None:
+        unable = next((user for user in users if not can_reach(root, user)), None)
+        service = root if unable is None else fallback_parent / f"greenpark-{secrets.token_hex(6)}"
+        if unable is not None and (root / "postgres/data").exists():
+            raise UnreachableError(root, unable.name)
     places = Places(root=root, service=service)
     if service != root:
         make_directory(service)
-        (service / "belongs-to").write_text(f"{root}\n")
+        (service / _BELONGS_TO).write_text(f"{root}\n")
+        (root / _SERVICE_DIRECTORY).write_text(f"{service}\n")
     make_directory(places.secrets, mode=0o700)
     for directory in (places.logs, places.run, places.components):
         make_directory(directory)
     return places
+
+
+def _recorded_service(root: Path) -> Path | None:
+    """The place chosen for `root` before; it stays, whatever became reachable meanwhile.
+
+    A new var directory at an old path starts anew, a moved one keeps its data, a copy shares them with nobody.
+    """
+    try:
+        service = Path((root / _SERVICE_DIRECTORY).read_text().strip())
+        owner = Path((service / _BELONGS_TO).read_text().strip())
+    except OSError:
+        return None
+    return None if owner != root and (owner / _SERVICE_DIRECTORY).exists() else service
 
 
 def make_directory(path: Path, *, mode: int = 0o755, owner: ServiceUser | None = None) -> Path:

@@ -6,6 +6,7 @@ Remembered in ``ports.json``; chosen again only when something else listens ther
 from __future__ import annotations
 
 import json
+import random
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+_RANGE = (20_000, 32_000)
 
 
 def is_free(port: int, address: str = LOOPBACK) -> bool:
@@ -31,10 +33,16 @@ def is_free(port: int, address: str = LOOPBACK) -> bool:
 
 
 def any_free(address: str = LOOPBACK) -> int:
-    """A free port below the range from which outgoing connections are numbered, if there is one."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """A free port below those from which the kernel numbers outgoing connections: it stays ours.
+
+    Raises:
+        NoPortError: nothing free was found.
+    """
+    for _ in range(500):
+        port = random.randrange(*_RANGE)
+        if is_free(port, address):
+            return port
+    raise NoPortError("any service", address)
 
 
 def choose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -13,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack.errors import DirectoryInUseError, NoPortError
+from cli.stack.errors import DirectoryInUseError, NoPortError, UnreachableError
 from cli.stack.lock import exclusive
 from cli.stack.places import (
     ServiceUser,
     can_reach,
-    fallback_directory,
     may_traverse,
     open_places,
     service_user,
@@ -62,11 +62,35 @@ def test_services_move_out_of_a_private_home_and_say_so(tmp_path: Path) -> None:
     home.mkdir(mode=0o700)
     places = open_places(home / "var", fallback_parent=tmp_path / "lib")
     assert places.root == home / "var"
-    assert places.service == fallback_directory(home / "var", tmp_path / "lib")
+    assert places.service.parent == tmp_path / "lib"
     assert (places.service / "belongs-to").read_text().strip() == str(home / "var")
     assert str(places.service) in (places.notice or "")
     assert places.secrets.is_relative_to(home)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert open_places(home / "var", fallback_parent=tmp_path / "lib") == places
+
+
+@AS_ROOT
+def test_data_outside_follow_their_directory_and_are_never_shared(tmp_path: Path) -> None:
+    """A moved directory keeps its data, a copy and a new one at the old path get places of their own."""
+    home, lib = tmp_path / "home", tmp_path / "lib"
+    home.mkdir(mode=0o700)
+    first = open_places(home / "var", fallback_parent=lib).service
+    shutil.copytree(home / "var", home / "copy")
+    assert open_places(home / "copy", fallback_parent=lib).service != first
+    (home / "var").rename(home / "moved")
+    assert open_places(home / "moved", fallback_parent=lib).service == first
+    assert open_places(home / "var", fallback_parent=lib).service != first
+
+
+@AS_ROOT
+def test_data_that_became_unreachable_are_not_replaced_by_an_empty_database(tmp_path: Path) -> None:
+    """The refusal names the user and the two ways out."""
+    home = tmp_path / "home"
+    (home / "var/postgres/data").mkdir(parents=True)
+    home.chmod(0o700)
+    with pytest.raises(UnreachableError, match="chmod o"):
+        open_places(home / "var", fallback_parent=tmp_path / "lib")
 
 
 def test_a_reachable_directory_is_used_as_it_is_whatever_the_umask() -> None:

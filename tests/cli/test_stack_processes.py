@@ -17,8 +17,6 @@ from cli.stack.places import ServiceUser
 from cli.stack.processes import (
     Child,
     ProcessSpec,
-    Restart,
-    Supervisor,
     boot_id,
     is_alive,
     parse_start_ticks,
@@ -28,6 +26,7 @@ from cli.stack.processes import (
     tail,
     wrap,
 )
+from cli.stack.supervisor import Restart, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
