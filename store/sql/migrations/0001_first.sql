@@ -529,6 +529,7 @@ GRANT EXECUTE ON FUNCTION visible_firms(name), visible_parks(name, boolean) TO g
 
 GRANT USAGE ON SCHEMA greenpark TO greenpark_service, greenpark_tenant;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA greenpark TO greenpark_service;
+GRANT SELECT ON public.greenpark_migration TO greenpark_service;  -- readiness compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA greenpark TO greenpark_service;
 
 -- Row-level security on every ordinary table that a tenant may read. A row of a firm is seen by the firm and its
