@@ -67,8 +67,12 @@ def period(grain: Grain, instant: datetime, tz: ZoneInfo) -> Period:
     """Return the period of this grain that holds `instant`, cut in `tz`.
 
     Hours are clock hours; where clocks shift by part of an hour (Lord Howe) the hour before the shift is
-    shorter, the one after it starts at the shift, and no instant belongs to two.
+    shorter, the one after it starts at the shift, and no instant belongs to two. Raises `CalendarError` for an
+    unknown grain or a naive datetime.
     """
+    if grain not in GRAINS:
+        msg = f"unknown grain {grain!r}; known are {', '.join(GRAINS)}"
+        raise CalendarError(msg)
     return _period(grain, to_us(instant), tz)
 
 
@@ -78,6 +82,14 @@ def _period(grain: Grain, instant_us: int, tz: ZoneInfo) -> Period:
     if grain == "hour":
         return _hour(instant, tz)
     local = instant.astimezone(tz).date()
+    found = _of_date(grain, local, tz)
+    if instant >= found.end:
+        # The clock went back over midnight (St. John's until 2011): what comes after the first midnight is the new day.
+        found = _of_date(grain, local + timedelta(days=1), tz)
+    return found
+
+
+def _of_date(grain: Grain, local: date, tz: ZoneInfo) -> Period:
     if grain == "day":
         first, after = local, local + timedelta(days=1)
     elif grain == "month":
@@ -95,19 +107,24 @@ def _midnight(day: date, tz: ZoneInfo) -> datetime:
 
 def _hour(instant: datetime, tz: ZoneInfo) -> Period:
     local = instant.astimezone(tz)
-    offset = local.utcoffset() or timedelta(0)
     start = instant - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     end = start + timedelta(hours=1)
-    quarter = timedelta(minutes=15)
-    # Shifts happen on quarter hours, so walking the (at most four) quarters finds one inside this hour.
-    while start < instant and (start.astimezone(tz).utcoffset() or timedelta(0)) != offset:
-        start += quarter
-    probe = start + quarter
-    while probe < end:
-        if (probe.astimezone(tz).utcoffset() or timedelta(0)) != offset:
-            return Period("hour", start, probe)
-        probe += quarter
-    return Period("hour", start, end)
+    return Period("hour", _shift(start, instant, tz) or start, _shift(instant, end, tz) or end)
+
+
+def _shift(a: datetime, b: datetime, tz: ZoneInfo) -> datetime | None:
+    """Return the instant in `(a, b]` at which the zone's offset changes, or None; there is at most one in an hour."""
+    before = a.astimezone(tz).utcoffset()
+    if b.astimezone(tz).utcoffset() == before:
+        return None
+    low, high = to_us(a), to_us(b)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if from_us(middle).astimezone(tz).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return from_us(high)
 
 
 def periods(grain: Grain, start: datetime, end: datetime, tz: ZoneInfo) -> list[Period]:
