@@ -11,7 +11,7 @@ WHERE p.code = $1
 SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
 
 -- name: add_token
-INSERT INTO api_token (sha256, label, role_name, may_write, expires) VALUES ($1, $2, $3, $4, coalesce($5, 'infinity')) RETURNING token_id
+INSERT INTO api_token (sha256, label, role_name, may_write, expires) VALUES ($1, $2, $3, $4, coalesce($5::timestamptz, 'infinity')) RETURNING token_id
 
 -- name: role_of_token
 SELECT role_name, may_write, label FROM api_token WHERE sha256 = $1 AND expires > now()
