@@ -48,6 +48,7 @@ class ProcessSpec:
         user: run as this account (needs root).
         stop: signals in order, each with the seconds it is given; SIGKILL follows the last.
         death_signal: what the child gets when we die; None lets it outlive us.
+        inherit_output: without a log, write where we write instead of nowhere.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ProcessSpec:
     user: ServiceUser | None = None
     stop: StopSignals = TERM
     death_signal: signal.Signals | None = signal.SIGTERM
+    inherit_output: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +289,7 @@ class Child:
                 cwd=spec.cwd,
                 env=spec.environ,
                 stdin=subprocess.DEVNULL,
-                stdout=sink if sink is not None else subprocess.DEVNULL,
+                stdout=sink if sink is not None else None if spec.inherit_output else subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )

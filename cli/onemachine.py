@@ -1,0 +1,115 @@
+"""The whole stack on one machine: database and broker of our own below one directory, rooms as child processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cli.errors import MissingError
+from cli.stack.components import own_broker_url, own_database_url, silent
+from cli.stack.local import LocalServices, local_services
+from cli.stack.lock import exclusive
+from cli.stack.mosquitto import INGEST, Broker
+from cli.stack.places import Places, open_places
+from cli.stack.ports import stable_ports
+from cli.stack.processes import Child, ProcessSpec, stop_leftovers
+from cli.stack.supervisor import Restart, Supervisor
+from store.migrations import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from cli.stack.components import Progress
+
+DATABASE: Final = "greenpark"
+
+
+@dataclass(slots=True)
+class OneMachine:
+    """A running stack.
+
+    Attributes:
+        places: its directories.
+        database_url: our database, ready and migrated.
+        broker: our broker.
+    """
+
+    places: Places
+    database_url: str = field(repr=False)
+    broker: Broker
+    supervisor: Supervisor
+    ports: dict[str, int]
+
+    def environment(self, room: str, **more: str) -> dict[str, str]:
+        """Return the whole environment of a room's process; secrets travel here and nowhere else."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("GREENPARK_")}
+        return own | {
+            "GREENPARK_DATABASE_URL": self.database_url,
+            "GREENPARK_BROKER_URL": self.broker.url_for(INGEST),
+            "GREENPARK_LOG_FORMAT": "json",
+            "GREENPARK_METRICS_PORT": str(self.ports.get(f"{room}-metrics", 0)),
+            **more,
+        }
+
+    def child(self, name: str, argv: tuple[str, ...], environ: dict[str, str], **more: object) -> Child:
+        """Return a process of ours that runs `python argv`, logging into `var/log`."""
+        spec = ProcessSpec(
+            name=name, argv=(sys.executable, *argv), log=self.places.logs / f"{name}.log", environ=environ
+        )
+        return Child(spec, run_directory=self.places.run, **more)  # type: ignore[arg-type]
+
+    async def start_room(self, room: str, *, name: str | None = None, **more: str) -> Child:
+        """Start `greenpark run ROOM`, restarted if it ends by itself."""
+        child = self.child(name or room, ("-m", "cli.main", "run", room), self.environment(room, **more))
+        await self.supervisor.start(child, restart=Restart())
+        return child
+
+
+@asynccontextmanager
+async def one_machine(
+    root: Path,
+    *,
+    progress: Progress = silent,
+    on_event: Callable[[str, str], None] = lambda _name, _event: None,
+    port_names: tuple[str, ...] = (),
+) -> AsyncIterator[OneMachine]:
+    """Bring, start and migrate what lives below `root`, for the length of a block; then stop all that was started.
+
+    `GREENPARK_DATABASE_URL` names an own server instead of ours. The broker is always ours: its users are made here.
+
+    Raises:
+        StackError: a component is missing, or another process works in `root`.
+        StoreError: the database cannot carry the schema.
+    """
+    if own_broker_url(os.environ) is not None:
+        msg = "this needs a broker of its own, to make users in it: unset GREENPARK_BROKER_URL"
+        raise MissingError(msg)
+    with exclusive(root):
+        places = open_places(root)
+        await stop_leftovers(places.run)
+        ports = stable_ports(places.root / "ports.json", port_names)
+        # Bringing components downloads and unpacks for seconds: a thread keeps the progress display alive.
+        services: LocalServices = await asyncio.to_thread(local_services, root, os.environ, progress=progress)
+        broker = services.broker
+        assert broker is not None
+        async with Supervisor(on_event=on_event) as supervisor:
+            async with asyncio.TaskGroup() as group:
+                if services.postgres is not None:
+                    group.create_task(supervisor.start(services.postgres, restart=Restart()), name="start postgres")
+                group.create_task(supervisor.start(broker, restart=Restart()), name="start broker")
+            url = own_database_url(os.environ)
+            if services.postgres is not None:
+                url = await services.postgres.create_database(DATABASE)
+            assert url is not None
+            await migrate(url)
+            ports = (
+                stable_ports(services.places.root / "ports.json", ["postgres", "broker", *port_names])
+                if port_names
+                else {}
+            )
+            yield OneMachine(services.places, url, broker, supervisor, ports)
