@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _ANSWER_S = 10.0
 _FAREWELL_S = 2.0
+# Publishes without PUBACK. paho does not heed the broker's receive maximum; the smallest default in use is EMQX's 32.
+_UNANSWERED = 20
 _GIVEN_UP_EVERY_S = 5.0
 
 
@@ -113,7 +115,7 @@ class Uplink:
             will=aiomqtt.Will(str(self._topic.to(Channel.STATUS)), encode(self._status(online=False)), 1, retain=True),
             keepalive=broker.keepalive_s,
             timeout=_ANSWER_S,
-            max_inflight_messages=self._config.uplink.window,
+            max_inflight_messages=min(self._config.uplink.window, _UNANSWERED),
             tls_context=self._tls,
         )
         client.pending_calls_threshold = 2 * self._config.uplink.window
@@ -137,8 +139,6 @@ class Uplink:
 
     async def _receive(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            if len(client.messages) and message.topic.value.endswith(Channel.COMMITTED.value):
-                continue  # a newer watermark waits already
             try:
                 committed = decode_committed(_bytes(message.payload))
             except PayloadError as error:

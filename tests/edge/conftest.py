@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 import msgspec
 import pytest
-from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from park.wire import Channel, Committed, Event, Status, Topic, decode_batch, decode_event, decode_status, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+
+    from pymodbus.constants import ExcCodes
 
     from cli.stack.mosquitto import Broker
 
@@ -37,7 +38,8 @@ class Meter:
         self.holding: dict[int, int] = {}
         self.input: dict[int, int] = {}
         self.refused: dict[int, ExcCodes] = {}
-        self.mute = False
+        self.speaks = asyncio.Event()
+        self.speaks.set()
         self.requests: list[tuple[int, int, int]] = []
         self._server: ModbusTcpServer | None = None
 
@@ -45,8 +47,7 @@ class Meter:
         self, function: int, start: int, address: int, count: int, registers: list[int], values: Any
     ) -> ExcCodes | None:
         self.requests.append((function, address, count))
-        while self.mute:
-            await asyncio.sleep(0.01)
+        await self.speaks.wait()
         for at, code in self.refused.items():
             if address <= at < address + count:
                 return code
@@ -65,7 +66,7 @@ class Meter:
         await self._server.serve_forever(background=True)
 
     async def stop(self) -> None:
-        self.mute = False
+        self.speaks.set()
         if self._server is not None:
             await self._server.shutdown()
             self._server = None
@@ -171,13 +172,13 @@ async def ingest_at(broker: Broker, edge: Topic) -> AsyncIterator[Ingest]:
 async def until(condition: Callable[[], Any], within_s: float = 10.0) -> None:
     """Wait until the condition holds; fail if it does not in time."""
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.01)
 
 
 @pytest.fixture
-def edge_names() -> Iterator[Callable[[], Topic]]:
+def edge_names() -> Callable[[], Topic]:
     """Addresses no other test uses: the broker is shared."""
     count = iter(range(1_000_000))
     tag = free_port()
-    yield lambda: Topic("edgetest", f"firm{tag}", f"e{next(count)}", Channel.DATA)
+    return lambda: Topic("edgetest", f"firm{tag}", f"e{next(count)}", Channel.DATA)
