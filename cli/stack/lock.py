@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from cli.stack.errors import DirectoryInUseError
+from cli.stack.places import make_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def exclusive(directory: Path, *, now: datetime | None = None) -> Iterator[None]
     Raises:
         DirectoryInUseError: another process (or another holder in this one) has it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     with (directory / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
