@@ -26,7 +26,12 @@ MAX_READINGS: Final = 20_000
 _T = TypeVar("_T")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-Column = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+# Control characters stand in no name, and the database stores no NUL.
+_NAME: Final = r"\A[^\x00-\x1f\x7f]+\Z"
+Column = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_NAME)]
+Boot = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_NAME)]
+Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Millisecond = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
@@ -99,10 +104,10 @@ class Batch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     v: Annotated[list[float], msgspec.Meta(min_length=1, max_length=MAX_READINGS)] | int
     i: Annotated[list[int], msgspec.Meta(max_length=MAX_READINGS)] | None = None
     q: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2)]], msgspec.Meta(max_length=MAX_READINGS)] | None = None
-    boot: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    boot: Boot | None = None
     seq: Sequence | None = None
     sent: Millisecond | None = None
-    units: list[str] | None = None
+    units: list[Text] | None = None
 
     @property
     def values(self) -> list[float]:
@@ -136,12 +141,12 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """Retained state of an edge; the last will is `online = false`."""
 
     online: bool
-    boot: str
+    boot: Boot
     at: Millisecond
-    version: str = ""
-    buffered_batches: int = 0
-    buffered_bytes: int = 0
-    clock_offset_ms: int | None = None
+    version: Text = ""
+    buffered_batches: Count = 0
+    buffered_bytes: Count = 0
+    clock_offset_ms: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)] | None = None
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -151,12 +156,12 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `meter_silent`, `meter_back`.
     """
 
-    kind: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-    boot: str
+    kind: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+    boot: Boot
     at: Millisecond
-    point: str | None = None
+    point: Column | None = None
     ranges: list[tuple[Sequence, Sequence]] = []
-    body: dict[str, str | float | int | bool | None] = {}
+    body: dict[Text, Text | float | int | bool | None] = {}
 
 
 def is_code(text: str) -> bool:
