@@ -4,7 +4,9 @@ StoreError
 ├── UnreachableError     no server answers at the address, or it refuses the log-in
 ├── UnsuitableError      the server lacks something: version, extension, privilege; says what to install
 ├── SchemaError          the schema is older or newer than this program; says which command to run
-└── UnknownNameError     a park, firm, point or edge that is not there
+├── OccupiedError        history is to be laid down where there are readings already
+├── UnknownNameError     a park, firm, point, edge or episode that is not there
+└── EpisodeStateError    an episode is not in the state that a person's action needs
 """
 
 from __future__ import annotations
@@ -38,6 +40,20 @@ class SchemaError(StoreError):
         self.wanted = wanted
 
 
+class OccupiedError(StoreError):
+    """History is to be laid down where there are readings already, or it holds a point and time twice.
+
+    Attributes:
+        point_id: the first such point, None if it is not known which.
+    """
+
+    def __init__(self, point_id: int | None) -> None:
+        """Say what to do instead."""
+        what = "a point and time stands twice" if point_id is None else f"point {point_id} has readings in this time"
+        super().__init__(f"{what}: send these readings through ingest, which takes each once")
+        self.point_id = point_id
+
+
 class UnknownNameError(StoreError):
     """A name that the database does not know.
 
@@ -51,3 +67,17 @@ class UnknownNameError(StoreError):
         super().__init__(f"no {kind} {name!r} here; `greenpark park show` lists what there is")
         self.kind = kind
         self.name = name
+
+
+class EpisodeStateError(StoreError):
+    """An episode that is pending or over cannot be acknowledged.
+
+    Attributes:
+        state: the state it is in.
+    """
+
+    def __init__(self, episode_id: int, state: str) -> None:
+        """Say what it is and what it would have to be."""
+        super().__init__(f"episode {episode_id} is {state}; only an open one can be acknowledged")
+        self.episode_id = episode_id
+        self.state = state

@@ -1,0 +1,158 @@
+"""From the outbox to the receivers.
+
+A message is claimed for a lease, sent outside any transaction, then marked. A worker that dies in between leaves it to
+be sent again under the same key, so the receiver has it once. Each recipient has at most one message under way, and
+they are sent side by side, so a slow receiver keeps nobody else waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from alerts import metrics
+from alerts.errors import ChannelError, RefusedError
+from store import outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from alerts.channels import Channel
+    from alerts.settings import AlertsSettings
+    from store.outbox import Message
+    from store.pool import Pool
+
+    Clock = Callable[[], datetime]
+    Chance = Callable[[], float]
+    """A number from 0 up to 1."""
+
+_log = structlog.get_logger()
+_LEASE_MARGIN_S: Final = 30.0
+
+
+def pause_s(attempts: int, chance: float, *, first_s: float, longest_s: float) -> float:
+    """Return how long to wait after the `attempts`-th failure: doubling, bounded, and spread over its upper half.
+
+    The spread (`chance` from 0 to 1) keeps messages that failed together from coming back together.
+    """
+    whole_s = min(first_s * 2.0 ** min(attempts - 1, 60), longest_s)
+    return whole_s * (0.5 + 0.5 * chance)
+
+
+class Delivery:
+    """Sends due messages, a bounded number at a time.
+
+    Args:
+        pool: of the store.
+        channels: by name, as `recipient.channel` names them.
+        settings: limits and times.
+        clock: returns now, UTC.
+        chance: returns a random number from 0 to 1.
+    """
+
+    def __init__(
+        self, pool: Pool, channels: Mapping[str, Channel], settings: AlertsSettings, clock: Clock, chance: Chance
+    ) -> None:
+        """Keep what the work needs; nothing is opened here."""
+        self._pool = pool
+        self._channels = channels
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._busy: set[int] = set()
+
+    async def run(self, rung: asyncio.Event) -> None:
+        """Deliver until cancelled. `rung` is set when there may be something due, also by a message that is done.
+
+        Raises:
+            asyncpg errors and OSError: the database went away; what was under way is cancelled, its lease will end.
+        """
+        async with asyncio.TaskGroup() as group:
+            while True:
+                rung.clear()
+                for message in await self._claim():
+                    self._busy.add(message.recipient_id)
+                    group.create_task(self._deliver(message, rung), name=f"deliver {message.outbox_id}")
+                try:
+                    await asyncio.wait_for(rung.wait(), self._settings.deliver_every_s)
+                except TimeoutError:
+                    continue
+
+    async def _claim(self) -> list[Message]:
+        now = self._clock()
+        async with self._pool.acquire() as connection:
+            expired = await outbox.expire(connection, now)
+            waiting = await outbox.backlog(connection)
+            free = self._settings.in_flight - len(self._busy)
+            lease_s = self._settings.send_timeout_s + _LEASE_MARGIN_S
+            found = (
+                await outbox.claim(connection, now, limit=free, lease_s=lease_s, busy=self._busy)
+                if free > 0 and waiting.waiting
+                else []
+            )
+        if expired:
+            metrics.EXPIRED.inc(expired)
+            _log.error("messages_expired", count=expired, advice="see last_error in the outbox")
+        metrics.WAITING.set(waiting.waiting)
+        metrics.OLDEST_WAITING_SECONDS.set(
+            0 if waiting.oldest is None else max((now - waiting.oldest).total_seconds(), 0)
+        )
+        return found
+
+    async def _deliver(self, message: Message, rung: asyncio.Event) -> None:
+        """Send one message and note what became of it."""
+        started = time.perf_counter()
+        try:
+            failure = await self._send(message)
+        finally:
+            self._busy.discard(message.recipient_id)
+        seconds = time.perf_counter() - started
+        async with self._pool.acquire() as connection:
+            if failure is None:
+                result = "delivered"
+                await outbox.mark_delivered(connection, message.outbox_id, self._clock())
+            elif isinstance(failure, RefusedError):
+                result = "refused"
+                await outbox.mark_refused(connection, message.outbox_id, str(failure))
+            else:
+                result = "failed"
+                await outbox.mark_retry(connection, message.outbox_id, self._again(message, failure), str(failure))
+        rung.set()
+        known = message.channel if message.channel in self._channels else "unknown"
+        metrics.SENT.labels(known, result).inc()
+        metrics.SEND_SECONDS.labels(known).observe(seconds)
+        _log.debug(
+            "message_sent",
+            result=result,
+            key=message.dedupe_key,
+            channel=message.channel,
+            recipient_id=message.recipient_id,
+            attempts=message.attempts,
+            seconds=round(seconds, 3),
+            error=None if failure is None else str(failure),
+        )
+
+    async def _send(self, message: Message) -> ChannelError | None:
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            known = ", ".join(sorted(self._channels))
+            return ChannelError(f"no channel {message.channel!r} here; known are {known}")
+        try:
+            await channel.send(message.address, message.body, key=message.dedupe_key)
+        except ChannelError as error:
+            return error
+        return None
+
+    def _again(self, message: Message, failure: ChannelError) -> datetime:
+        wait_s = pause_s(
+            message.attempts,
+            self._chance(),
+            first_s=self._settings.backoff_s,
+            longest_s=self._settings.backoff_max_s,
+        )
+        return self._clock() + timedelta(seconds=max(wait_s, min(failure.retry_after_s or 0.0, 3600.0)))

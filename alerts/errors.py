@@ -1,0 +1,36 @@
+"""What can go wrong with alerts.
+
+AlertsError
+├── StartError           the process cannot start; says what is missing and what to do
+└── ChannelError         a message could not be handed over this time
+    └── RefusedError     the receiver will never take this message: sending it again is useless
+
+A wrong rule file is a `park.errors.DataFileError`, which names file and field.
+"""
+
+from __future__ import annotations
+
+
+class AlertsError(Exception):
+    """Root of every error raised by the `alerts` room."""
+
+
+class StartError(AlertsError):
+    """The process cannot start."""
+
+
+class ChannelError(AlertsError):
+    """A message could not be handed over. Its text must hold no address: addresses carry secrets.
+
+    Attributes:
+        retry_after_s: how long the receiver asked us to wait, None if it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        """Keep the receiver's wish beside the message."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedError(ChannelError):
+    """The receiver will never take this message."""

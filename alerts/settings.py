@@ -1,0 +1,45 @@
+"""What can be set for alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003  (dataclass fields are read at run time)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsSettings:
+    """Settings of the alerts room.
+
+    Attributes:
+        database_url: where the store is.
+        rules_file: rules instead of the package's own (`alerts/data/rules.toml`).
+        public_url: where people open the links in messages; empty: messages carry no link.
+        evaluate_every_s: how often to look when no notification came.
+        min_pass_s: least time between two passes.
+        sweep_every_s: how often to go back over `late_s`, and to review episodes for retraction.
+        late_s: how late readings may come and still be looked at by the rules that read them directly; indicator rows
+            are looked at over the whole of `catch_up_s` in each pass.
+        catch_up_s: how far back in event time samples are looked for, also after a stop.
+        review_s: how long a resolved episode can still be retracted.
+        deliver_every_s: how often to look for due messages when nobody rang.
+        in_flight: how many messages are on their way at once, one per recipient.
+        send_timeout_s: how long one receiver may take.
+        message_ttl_s: after this long an undelivered message is given up and reported as expired.
+        backoff_s, backoff_max_s: first and longest pause before a message is tried again.
+    """
+
+    database_url: str = field(repr=False)
+    rules_file: Path | None = None
+    public_url: str = ""
+    evaluate_every_s: float = 5.0
+    min_pass_s: float = 1.0
+    sweep_every_s: float = 30.0
+    late_s: float = 300.0
+    catch_up_s: float = 3600.0
+    review_s: float = 172_800.0
+    deliver_every_s: float = 1.0
+    in_flight: int = 32
+    send_timeout_s: float = 10.0
+    message_ttl_s: float = 86_400.0
+    backoff_s: float = 5.0
+    backoff_max_s: float = 900.0
