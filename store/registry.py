@@ -220,3 +220,9 @@ async def edges(connection: Connection) -> list[EdgeRow]:
     for row in await connection.fetch(sql["points_of_edges"]):
         points.setdefault(row["edge_id"], {})[row["code"]] = (row["point_id"], row["unit"])
     return [EdgeRow(**dict(row), points=points.get(row["edge_id"], {})) for row in await connection.fetch(sql["edges"])]
+
+
+async def registry_version(connection: Connection) -> int:
+    """Return a number that changes when points or edges do: what caches of `edges` compare."""
+    version: int = await connection.fetchval(queries("registry")["registry_version"])
+    return version
