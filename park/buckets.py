@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from park.calendar import BUCKET_US, to_us
+from park.calendar import BUCKET_S, BUCKET_US, to_us
 from park.points import Installation, Kind, Label, Point, Quality
 from park.registers import US_PER_HOUR, Curve, Step, curve
 
@@ -61,8 +61,10 @@ def consumption(
     Args:
         point: what is measured.
         installations: the meters that stood there; registers need one, the others use it for the multiplier.
-        t_us, value, quality: raw readings by rising time, without two at one instant. For exact results they must
-            include the neighbours before and after the buckets asked for.
+        t_us: instants of the raw readings, rising strictly. For exact results they must include the neighbours before
+            and after the buckets asked for: `2 × GLITCH_READINGS + 1` of either side are always enough.
+        value: dial values, amounts or rates, same shape.
+        quality: `Quality` of each reading, same shape.
         first_us: start of the first bucket.
         count: number of buckets.
     """
@@ -177,17 +179,23 @@ def _add(
         out[name + "_s"] += np.bincount(where, seconds, n)
     odd = (held > 0) | (flags != 0)
     if np.any(odd):
-        where = np.clip((t1[odd] - 1 - edges[0]) // BUCKET_US, 0, len(edges) - 2)
-        np.add.at(out["held"], where, held[odd])
-        first = np.clip((t0[odd] - edges[0]) // BUCKET_US, 0, len(edges) - 2)
-        for a, b, flag in zip(first, where, flags[odd], strict=True):
+        last = len(edges) - 2
+        ends = (t1[odd] - 1 - edges[0]) // BUCKET_US
+        # What is held belongs to the bucket in which its step ends, which may lie after the window.
+        inside = ends <= last
+        np.add.at(out["held"], ends[inside], held[odd][inside])
+        first = np.clip((t0[odd] - edges[0]) // BUCKET_US, 0, last)
+        for a, b, flag in zip(first, np.minimum(ends, last), flags[odd], strict=True):
             out["flags"][a : b + 1] |= flag
 
 
 def _shares(edges: Instants, t0: Instants, t1: Instants, amount: Amounts) -> tuple[np.ndarray, Amounts, Amounts]:
-    """Cut each segment at the bucket edges; return bucket index, share of the amount, and seconds of each piece."""
-    first = (t0 - edges[0]) // BUCKET_US
-    pieces = (t1 - 1 - edges[0]) // BUCKET_US - first + 1
+    """Cut each segment at the bucket edges; return bucket index, share of the amount, and seconds of each piece.
+
+    Every segment overlaps the window; what lies outside of it is not cut up, however long the segment is.
+    """
+    first = np.maximum((t0 - edges[0]) // BUCKET_US, 0)
+    pieces = np.minimum((t1 - 1 - edges[0]) // BUCKET_US, len(edges) - 2) - first + 1
     owner = np.repeat(np.arange(len(t0)), pieces)
     nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     where = first[owner] + nth
@@ -195,8 +203,7 @@ def _shares(edges: Instants, t0: Instants, t1: Instants, amount: Amounts) -> tup
     end = np.minimum(t1[owner], edges[0] + (where + 1) * BUCKET_US)
     width = (end - start).astype(np.float64)
     share = amount[owner] * (width / (t1 - t0)[owner])
-    inside = (where >= 0) & (where < len(edges) - 1)
-    return where[inside], share[inside], width[inside] / _US_PER_S
+    return where, share, width / _US_PER_S
 
 
 def _flag(out: dict[str, np.ndarray], edges: Instants, at_us: Instants, flag: int) -> None:
@@ -206,12 +213,14 @@ def _flag(out: dict[str, np.ndarray], edges: Instants, at_us: Instants, flag: in
 
 
 def _finish(out: dict[str, np.ndarray], edges: Instants) -> Buckets:
+    # Interval readings whose times jitter overlap by seconds: no bucket is covered more than once.
+    measured_s = np.minimum(out["measured_s"], BUCKET_S)
     return Buckets(
         start_us=edges[:-1],
         measured=np.where(out["measured_s"] > 0, out["measured"], np.nan),
         estimated=np.where(out["estimated_s"] > 0, out["estimated"], np.nan),
-        measured_s=out["measured_s"],
-        estimated_s=out["estimated_s"],
+        measured_s=measured_s,
+        estimated_s=np.minimum(out["estimated_s"], BUCKET_S - measured_s),
         held=out["held"],
         flags=out["flags"],
     )

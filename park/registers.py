@@ -96,40 +96,44 @@ def _odd_curve(
     step: list[int] = [0]
     held: list[float] = [0.0]
     offset = 0.0
+    level = float(value[0])  # the dial as it was last believed; a dip does not lower it
     k = 1
     n = len(t_us)
     while k < n:
         last = keep[-1]
-        delta = float(value[k] - value[last])
+        delta = float(value[k]) - level
         room = limit * float(t_us[k] - t_us[last])
         kind, counted, aside = Step.ADVANCE, delta, 0.0
-        if delta < 0 and delta >= -dial_step:
-            kind, counted = Step.DIP, 0.0
-        elif delta < 0:
-            wrapped = modulus is not None and _wraps(float(value[last]), float(value[k]), modulus, room)
-            if wrapped and modulus is not None:
+        if -dial_step <= delta < 0:
+            keep.append(k)
+            shift.append(offset - delta)
+            step.append(int(Step.DIP))
+            held.append(0.0)
+            k += 1
+            continue
+        if delta < 0:
+            back = _returns(value, k, level)
+            wrapped = modulus is not None and _wraps(level, float(value[k]), modulus, room)
+            if wrapped and modulus is not None and (back is None or not _leaps(t_us, value, k, back, limit, modulus)):
                 kind, counted = Step.ROLLOVER, delta + modulus
-            elif (back := _returns(value, k, last)) is not None:
+            elif back is not None:
                 k = back
-                step_flag = Step.GLITCH
-                delta = float(value[k] - value[last])
-                room = limit * float(t_us[k] - t_us[last])
-                if delta <= room:
-                    keep.append(k)
-                    shift.append(offset)
-                    step.append(int(step_flag))
-                    held.append(0.0)
-                    k += 1
-                continue
+                kind, counted = Step.GLITCH, float(value[k]) - level
+                delta = counted
+                if delta > limit * float(t_us[k] - t_us[last]):
+                    continue
             else:
                 kind, counted, aside = Step.HELD_RESET, 0.0, max(float(value[k]), 0.0)
         elif delta > room:
-            after = _falls_back(t_us, value, k, last, limit)
+            after = _falls_back(t_us, value, k, level, float(t_us[last]), limit)
             if after is not None:
                 k = after
-                continue
-            kind, counted, aside = Step.HELD_IMPLAUSIBLE, 0.0, delta
+                kind, counted = Step.GLITCH, float(value[k]) - level
+                delta = counted
+            else:
+                kind, counted, aside = Step.HELD_IMPLAUSIBLE, 0.0, delta
         offset += counted - delta
+        level = float(value[k])
         keep.append(k)
         shift.append(offset)
         step.append(int(kind))
@@ -145,17 +149,26 @@ def _wraps(before: float, after: float, modulus: float, room: float) -> bool:
     return before > 0.9 * modulus and after < 0.5 * modulus and after + modulus - before <= room
 
 
-def _returns(value: Amounts, k: int, last: int) -> int | None:
+def _returns(value: Amounts, k: int, level: float) -> int | None:
     """Find the reading that shows the drop at `k` to have been a glitch: it stands at or above the level before."""
     for j in range(k + 1, min(k + 1 + GLITCH_READINGS, len(value))):
-        if value[j] >= value[last]:
+        if value[j] >= level:
             return j
     return None
 
 
-def _falls_back(t_us: Instants, value: Amounts, k: int, last: int, limit: float) -> int | None:
+def _leaps(t_us: Instants, value: Amounts, k: int, back: int, limit: float, modulus: float) -> bool:
+    """Tell whether the way back from a drop is a leap that no meter makes, and so the drop no rollover.
+
+    After a rollover a dial can stand as high as before only by climbing all the way round.
+    """
+    climb = np.diff(value[k : back + 1])
+    return bool(np.any(climb > np.minimum(limit * np.diff(t_us[k : back + 1]), 0.5 * modulus)))
+
+
+def _falls_back(t_us: Instants, value: Amounts, k: int, level: float, since_us: float, limit: float) -> int | None:
     """Find the reading that shows the jump at `k` to have been a spike: it continues from the level before."""
     for j in range(k + 1, min(k + 1 + GLITCH_READINGS, len(value))):
-        if 0 <= value[j] - value[last] <= limit * (t_us[j] - t_us[last]):
+        if 0 <= value[j] - level <= limit * (t_us[j] - since_us):
             return j
     return None

@@ -189,8 +189,8 @@ def test_large_finite_values_are_not_taken_for_infinite_ones() -> None:
     [
         b'{"points":["a"],"t":[1],"v":[NaN]}',
         b'{"points":["a"],"t":[1],"v":[1e999]}',
-        b"[" * 100000,
-        b'{"x":' * 100000,
+        b"[" * 100_000,
+        b'{"x":' * 100_000,
         b'{"points":["\xff"],"t":[1],"v":[1]}',
         b'{"points":["\\ud800"],"t":[1],"v":[1]}',
         encode(Batch(["a"], [1], [1.0]), MSGPACK),
