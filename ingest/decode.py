@@ -27,6 +27,7 @@ from park.errors import PayloadError, TopicError
 from park.wire import (
     MSGPACK,
     Batch,
+    Boot,
     Channel,
     Event,
     Reason,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from store.registry import EdgeRow
-
-_LEAST_RANGE: Final = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -159,7 +157,7 @@ Decoded = Readings | StatusOf | EventOf | Rejected
 class _Name(msgspec.Struct, frozen=True, gc=False):
     """The name alone, from a message whose columns are wrong."""
 
-    boot: str | None = None
+    boot: Boot | None = None
     seq: Sequence | None = None
 
 
@@ -200,15 +198,12 @@ def _name(payload: bytes, content_type: str | None) -> tuple[str | None, int | N
         name = (_msgpack_name if content_type == MSGPACK else _json_name).decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
-    # Half a name is none; the wire allows 64 characters.
-    if not name.boot or len(name.boot) > 64 or name.seq is None:
-        return None, None
-    return name.boot, name.seq
+    return (None, None) if name.boot is None or name.seq is None else (name.boot, name.seq)
 
 
 def _event(edge: Edge, event: Event) -> EventOf:
     for first, after in event.ranges:
-        if after - first < _LEAST_RANGE:
+        if after <= first:
             raise PayloadError(Reason.COLUMNS, f"range [{first}, {after}) is empty: the second number is exclusive")
     known = edge.points.get(event.point) if event.point is not None else None
     return EventOf(edge, event, known[0] if known else None)
