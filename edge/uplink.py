@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -117,6 +118,8 @@ class Uplink:
             timeout=_ANSWER_S,
             max_inflight_messages=min(self._config.uplink.window, _UNANSWERED),
             tls_context=self._tls,
+            # Or an acknowledgement holds the next batch back for the 40 ms of a delayed TCP ACK.
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
         client.pending_calls_threshold = 2 * self._config.uplink.window
         async with _opened(client):

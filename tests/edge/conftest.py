@@ -14,10 +14,12 @@ import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from edge.config import BrokerConfig, BufferConfig, DeviceConfig, EdgeConfig, UplinkConfig
 from park.wire import Channel, Committed, Event, Status, Topic, decode_batch, decode_event, decode_status, encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from pymodbus.constants import ExcCodes
 
@@ -157,6 +159,7 @@ async def ingest_at(broker: Broker, edge: Topic) -> AsyncIterator[Ingest]:
         password=broker.password("ingest"),
         identifier=f"test-ingest-{edge.edge}-{free_port()}",
         protocol=aiomqtt.ProtocolVersion.V5,
+        socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
     ) as client:
         client.pending_calls_threshold = 10_000
         ingest = Ingest(client)
@@ -182,3 +185,18 @@ def edge_names() -> Callable[[], Topic]:
     count = iter(range(1_000_000))
     tag = free_port()
     return lambda: Topic("edgetest", f"firm{tag}", f"e{next(count)}", Channel.DATA)
+
+
+def config_for(
+    broker: Broker, edge: Topic, directory: Path, devices: list[DeviceConfig], **uplink: object
+) -> EdgeConfig:
+    fast = {"settle_s": 0.05, "backoff_s": 0.05, "backoff_max_s": 0.2, "resend_after_s": 0.5, "backlog_per_s": 1000.0}
+    return EdgeConfig(
+        park=edge.park,
+        firm=edge.firm,
+        edge=edge.edge,
+        buffer=BufferConfig(path=str(directory / f"{edge.edge}.buffer")),
+        devices=devices,
+        broker=BrokerConfig(port=broker.port, password=broker.add_edge(edge.park, edge.firm, edge.edge)),
+        uplink=UplinkConfig(**(fast | uplink)),  # type: ignore[arg-type]
+    )
