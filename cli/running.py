@@ -30,7 +30,6 @@ def runner(room: str, settings: Settings) -> Runner:
         return _edge(settings)
     if room == "ingest":
         from ingest.process import run as run_ingest  # noqa: PLC0415
-
         from ingest.settings import IngestSettings  # noqa: PLC0415
 
         given = settings.room(
@@ -45,7 +44,6 @@ def runner(room: str, settings: Settings) -> Runner:
         return lambda stop: run_streams(streams, stop=stop)
     if room == "alerts":
         from alerts.process import run as run_alerts  # noqa: PLC0415
-
         from alerts.settings import AlertsSettings  # noqa: PLC0415
 
         alerts = settings.room("alerts", AlertsSettings, database_url=settings.database_url)

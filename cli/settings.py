@@ -96,7 +96,7 @@ class Settings:
                     f"{self.origin} [{section}] {name}", f"unknown; known are {', '.join(sorted(known))}"
                 )
         try:
-            return msgspec.convert(values, kind, strict=False)
+            return msgspec.convert(values, kind, strict=False, dec_hook=_decode)
         except msgspec.ValidationError as error:
             message, _, place = str(error).partition(" - at ")
             raise SettingsError(f"{self.origin} [{section}] {place.strip('`$.')}", message) from None
@@ -130,6 +130,12 @@ def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
         for key in [key for key in values if key.endswith("_file") and _is_secret(section, key)]:
             values[key.removesuffix("_file")] = _secret(values.pop(key), f"[{section}] {key}")
     return Settings(str(file) if file is not None else "environment", sections)
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
 
 def _is_secret(section: str, key: str) -> bool:

@@ -1,0 +1,1 @@
+"""The demonstration: one small park, running end to end on this machine."""

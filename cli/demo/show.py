@@ -1,0 +1,171 @@
+"""`greenpark demo`: set the stage, go live, watch, report, and clear away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path  # noqa: TC003  (dataclass fields are read at run time)
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.live import Live
+
+from cli.demo.probe import Probe, p99
+from cli.demo.report import report
+from cli.demo.scene import PARK, utc_now
+from cli.demo.screen import View, render
+from cli.demo.stage import PORTS, forget, go_live, set_stage
+from cli.errors import RefusedError
+from cli.onemachine import one_machine
+from cli.progress import Steps
+from park.calendar import bucket_start, period, zone
+from store import overview
+from store.pool import open_pool
+from store.registry import firms, park_named
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from cli.demo.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for.
+
+    Attributes:
+        seconds: stop after so many live seconds; None: at Ctrl-C.
+        report: where to write figures as JSON; None: print them.
+        fresh: forget an earlier demonstration's data first.
+    """
+
+    var: Path
+    seconds: float | None
+    report: Path | None
+    lang: str
+    fresh: bool
+
+
+async def run_demo(options: Options) -> None:
+    """Run the demonstration to its end.
+
+    Raises:
+        StackError: a component is missing, or a demonstration runs there already.
+        RefusedError: the report cannot be written.
+    """
+    if options.report is not None and not options.report.resolve().parent.is_dir():
+        msg = f"--report {options.report}: its directory does not exist"
+        raise RefusedError(msg)
+    stop, live = asyncio.Event(), asyncio.Event()
+    _on_signal(stop, live)
+    if options.fresh:
+        forget(options.var)
+    console = Console(stderr=True)
+    view = View()
+    began = time.monotonic()
+    try:
+        with ExitStack() as display:
+            steps = display.enter_context(Steps(console))
+            steps.begin("components")
+            async with (
+                one_machine(
+                    options.var, progress=steps.component, on_event=lambda *said: _note(view, *said), port_names=PORTS
+                ) as machine,
+                open_pool(machine.database_url, application="greenpark demo", max_size=4) as pool,
+            ):
+                steps.done("database and broker")
+                if machine.places.notice:
+                    console.print(machine.places.notice)
+                scene, park_id = await set_stage(machine, pool, steps)
+                stage = await go_live(machine, scene, park_id, pool, steps, options.lang)
+                steps.done("processes")
+                console.print(f"live after {time.monotonic() - began:.1f} s")
+                display.close()
+                live.set()
+                probe = await _show(stage, view, options, stop)
+                figures = await report(stage, probe)
+    except asyncio.CancelledError:
+        console.print("greenpark demo: stopped before it was live; nothing is left running")
+        raise SystemExit(130) from None
+    text = json.dumps(figures, indent=2, ensure_ascii=False)
+    if options.report is None:
+        print(text)
+    else:
+        options.report.write_text(text + "\n", encoding="utf-8")
+        console.print(f"report: {options.report}")
+
+
+def _on_signal(stop: asyncio.Event, live: asyncio.Event) -> None:
+    """Let the first signal end the show in order; while the stage is being set, and the second time, it cancels."""
+    main = asyncio.current_task()
+    assert main is not None
+
+    def interrupted() -> None:
+        if stop.is_set() or not live.is_set():
+            main.cancel()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, interrupted)
+
+
+async def _show(stage: Stage, view: View, options: Options, stop: asyncio.Event) -> Probe:
+    probe = Probe(stage.park_id, stage.started)
+    api = f"http://127.0.0.1:{stage.machine.ports['api']}"
+    view.urls = {"API": f"{api}/", "token": str(stage.machine.places.root / "demo" / "token")}
+    async with stage.pool.acquire() as connection:
+        view.firms = {firm.firm_id: (firm.name_zh, firm.name_en) for firm in await firms(connection, stage.park_id)}
+        tz = zone((await park_named(connection, PARK)).time_zone)
+    ends = None if options.seconds is None else time.monotonic() + options.seconds
+    console = Console()
+    tasks = [asyncio.create_task(probe.run(stage.pool), name="probe")]
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    failed = asyncio.ensure_future(stage.machine.supervisor.failed())
+    try:
+        with Live(console=console, auto_refresh=False, screen=console.is_terminal, transient=False) as screen:
+            while not stop.is_set() and (ends is None or time.monotonic() < ends):
+                await _look(stage, view, probe, tz)
+                if console.is_terminal:
+                    screen.update(render(view, options.lang), refresh=True)
+                waits: list[asyncio.Future[Any]] = [stopped, failed, *tasks]
+                await asyncio.wait(waits, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                if failed.done():
+                    raise failed.result()
+                for task in tasks:
+                    if task.done():
+                        task.result()
+        if not console.is_terminal:
+            console.print(render(view, options.lang))
+    finally:
+        everything: list[asyncio.Future[Any]] = [*tasks, stopped, failed]
+        for waiting in everything:
+            waiting.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+    return probe
+
+
+async def _look(stage: Stage, view: View, probe: Probe, tz: ZoneInfo) -> None:
+    now = utc_now()
+    async with stage.pool.acquire() as connection:
+        view.counts = await overview.counts(connection, stage.park_id, stage.started)
+        view.rate_per_s = await overview.rate(connection, stage.park_id, 5.0, stage.first_batch)
+        view.stored, _ = await overview.stored_since(connection, stage.first_batch, stage.park_id, stage.scene.origin)
+        waited = await overview.waited_s(connection, stage.park_id, max(stage.started, now - timedelta(seconds=60)))
+        day = await overview.newest_indicators(connection, stage.park_id, "day", period("day", now, tz).start)
+        bucket = await overview.newest_indicators(connection, stage.park_id, "bucket", bucket_start(now))
+        view.standings = await overview.standings(connection, stage.park_id)
+        view.episodes = await overview.episodes(connection, stage.park_id, stage.started, 8)
+    view.day = {(row["scope"], row["scope_id"], row["indicator_id"]): row for row in day}
+    view.bucket = {(row["scope"], row["scope_id"], row["indicator_id"]): row for row in bucket}
+    view.lag_s, view.lag_indicator_s = p99(probe.recent_s), p99(waited)
+    view.fault_in_s = stage.fault_at_s - time.time()
+
+
+def _note(view: View, name: str, event: str) -> None:
+    if event not in {"started", "stopped"}:
+        view.troubles.append(f"{utc_now():%H:%M:%S} {name}: {event}")
