@@ -41,6 +41,16 @@ class Memory:
     looked: dict[str, datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The samples of one subject that are later than `after`."""
+
+    entry: ActiveRule
+    subject: Subject
+    samples: Sequence[Sample]
+    after: datetime
+
+
 @dataclass(slots=True)
 class Pass:
     """What one pass did."""
@@ -118,7 +128,8 @@ async def evaluate(
             outcome = step(rule, before, found)
             unfinished = before is not None and before.state not in FINISHED
             if lasting(before, outcome) or (unfinished and outcome.progress != before):
-                done.transitions += await _advance(connection, settings, entry, subject, found, now)
+                work = _Work(entry, subject, found, after[subject.scope_id])
+                done.transitions += await _advance(connection, settings, work, now)
             if isinstance(rule, IndicatorWindow | Rate):
                 memory.looked[cause] = found[-1].t
     if sweep:
@@ -156,18 +167,19 @@ def _after(cause: str, row: EpisodeRow | None, memory: Memory, earliest: datetim
 async def _advance(
     connection: Connection,
     settings: AlertsSettings,
-    entry: ActiveRule,
-    subject: Subject,
-    samples: Sequence[Sample],
+    work: _Work,
     now: datetime,
 ) -> list[tuple[str, State]]:
     """Take the step once more on the reserved cause, and write what comes of it."""
+    entry, subject = work.entry, work.subject
     cause = message.cause_key(entry.rule, subject)
     async with connection.transaction():
         row = await episodes.lock_newest(connection, cause)
         episode_id = None if row is None else row.episode_id
         before = None if row is None else progress_of(row)
-        outcome = step(entry.rule, before, samples)
+        if before is not None and before.state not in FINISHED and before.seen < work.after:
+            return []  # begun meanwhile by a worker that was behind: our samples do not reach back to it, the next will
+        outcome = step(entry.rule, before, work.samples)
         transitions = lasting(before, outcome)
         written = before
         for transition in transitions:
@@ -244,8 +256,8 @@ async def _review(
     done = []
     for row in await episodes.reviewable(connection, now - timedelta(seconds=settings.review_s)):
         entry, subject = watched.get(row.cause_key, (None, None))
-        if entry is None or subject is None or isinstance(entry.rule, Silence):
-            continue
+        if entry is None or subject is None or isinstance(entry.rule, Silence) or entry.version != row.rule_version:
+            continue  # a rule that was changed since does not judge what its former version saw
         rule, progress = entry.rule, progress_of(row)
         assert progress.opened is not None
         # Mostly the numbers that opened it still do; only otherwise is the rest of its time read.

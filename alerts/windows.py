@@ -107,7 +107,7 @@ def movement(metered: MeteredPoint, series: Series, window_us: int) -> Movement:
 
 
 def _joined(starts: Sequence[Instants], ends: Sequence[Instants], amounts: Sequence[Amounts], unit: str) -> Movement:
-    if not starts:
+    if not any(map(len, starts)):
         empty = np.zeros(0)
         return Movement(np.zeros(0, np.int64), empty, empty, unit)
     start, end, amount = np.concatenate(starts), np.concatenate(ends), np.concatenate(amounts)

@@ -101,11 +101,11 @@ async def sync_rules(connection: Connection, rules: Sequence[RuleText], now: dat
     added = 0
     async with connection.transaction():
         await connection.execute(sql["lock_rules"])
-        stored = {row["rule_id"]: row for row in await connection.fetch(sql["newest_rules"])}
+        stored = {row["rule_id"]: row for row in await connection.fetch(sql["newest_rules"], now)}
         for rule in rules:
             old = stored.pop(rule.rule_id, None)
             wanted_to = rule.valid_to
-            if old is not None and old["body"] == rule.body and (wanted_to is not None or old["valid_to"] > now):
+            if old is not None and old["body"] == rule.body and (wanted_to is not None or old["lasts"]):
                 continue
             version, valid_from = 1, rule.valid_from
             if old is not None:

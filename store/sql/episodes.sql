@@ -5,7 +5,7 @@
 SELECT pg_advisory_xact_lock(7236112092)
 
 -- name: newest_rules
-SELECT DISTINCT ON (rule_id) rule_id, version, body, valid_to FROM rule ORDER BY rule_id, version DESC
+SELECT DISTINCT ON (rule_id) rule_id, version, body, valid_to > $1 AS lasts FROM rule ORDER BY rule_id, version DESC
 
 -- name: insert_rule
 INSERT INTO rule (rule_id, version, body, valid_from, valid_to)
@@ -20,7 +20,7 @@ WHERE valid_from <= $1 AND $1 < valid_to ORDER BY rule_id, version DESC
 
 -- name: lock_cause
 -- Until the transaction ends, one worker decides on a cause, also on one that has no episode yet to lock.
-SELECT pg_advisory_xact_lock(7236112093, hashtext($1))
+SELECT pg_advisory_xact_lock(hashtextextended($1, 7236112093))
 
 -- name: newest_locked
 SELECT episode_id, park_id, firm_id, rule_id, rule_version, cause_key, scope, scope_id, state, severity, began, opened,
