@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     """A number from 0 up to 1."""
 
 _log = structlog.get_logger()
-_LEASE_MARGIN_S: Final = 30.0
 
 
 def pause_s(attempts: int, chance: float, *, first_s: float, longest_s: float) -> float:
@@ -89,7 +88,7 @@ class Delivery:
             expired = await outbox.expire(connection, now)
             waiting = await outbox.backlog(connection)
             free = self._settings.in_flight - len(self._busy)
-            lease_s = self._settings.send_timeout_s + _LEASE_MARGIN_S
+            lease_s = self._settings.send_timeout_s + self._settings.lease_margin_s
             found = (
                 await outbox.claim(connection, now, limit=free, lease_s=lease_s, busy=self._busy)
                 if free > 0 and waiting.waiting

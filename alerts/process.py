@@ -115,6 +115,8 @@ class _Room:
         connection = await connect(settings.database_url, application="greenpark alerts")
         try:
             await connection.add_listener("greenpark_standing", self._heard)
+            # A connection that is cut while we wait would never ring again.
+            connection.add_termination_listener(lambda _: self._news.set())
             while True:
                 started = time.monotonic()
                 sweep = started - swept >= settings.sweep_every_s

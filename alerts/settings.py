@@ -24,6 +24,7 @@ class AlertsSettings:
         deliver_every_s: how often to look for due messages when nobody rang.
         in_flight: how many messages are on their way at once, one per recipient.
         send_timeout_s: how long one receiver may take.
+        lease_margin_s: how much longer than that a claimed message is left alone, before another worker sends it again.
         message_ttl_s: after this long an undelivered message is given up and reported as expired.
         backoff_s, backoff_max_s: first and longest pause before a message is tried again.
     """
@@ -40,6 +41,7 @@ class AlertsSettings:
     deliver_every_s: float = 1.0
     in_flight: int = 32
     send_timeout_s: float = 10.0
+    lease_margin_s: float = 30.0
     message_ttl_s: float = 86_400.0
     backoff_s: float = 5.0
     backoff_max_s: float = 900.0

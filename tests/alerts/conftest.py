@@ -11,41 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from alerts import rules
 from alerts.evaluate import Memory, Pass, evaluate, publish_rules
 from alerts.settings import AlertsSettings
 from park.definition import FirmDefinition, InstallationDefinition, ParkDefinition, PointDefinition
 from park.points import Direction, Kind
-from store.outbox import add_recipient
+from store.episodes import add_transition
+from store.outbox import add_recipient, enqueue
 from store.pool import connect
 from store.registry import apply_definition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from alerts.rules import Rule
+
 T0 = datetime(2025, 11, 20, 8, 0, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
-
-RULE = """
-[[rule]]
-id = "reuse"
-kind = "indicator_threshold"
-indicator = "water_reuse_rate"
-severity = "warning"
-open = {{ below = 88 }}
-clear = {{ above = 90 }}
-hold_open_s = {hold_open_s}
-hold_clear_s = {hold_clear_s}
-source_zh = "园区规划"
-source_en = "the park's plan"
-title_zh = "{{firm}}：低于 {{limit}} %"
-title_en = "{{firm}}: below {{limit}} %"
-{more}
-"""
-
-
-def reuse_rules(hold_open_s: float = 0, hold_clear_s: float = 0, more: str = "") -> tuple[rules.Rule, ...]:
-    return rules.parse(RULE.format(hold_open_s=hold_open_s, hold_clear_s=hold_clear_s, more=more), "test.toml")
 
 
 def _point(code: str, carrier: str, direction: Direction) -> PointDefinition:
@@ -89,7 +70,7 @@ class World:
     points: dict[tuple[str, str], int]
     settings: AlertsSettings
 
-    async def rules(self, wanted: Sequence[rules.Rule], now: datetime = T0) -> int:
+    async def rules(self, wanted: Sequence[Rule], now: datetime = T0) -> int:
         return await publish_rules(self.connection, wanted, now)
 
     async def evaluate(self, now: datetime, memory: Memory | None = None, *, sweep: bool = True) -> Pass:
@@ -150,6 +131,36 @@ class World:
             **more,
         )
 
+    async def episode(self) -> tuple[int, int]:
+        """Make an episode and return its id and a transition's."""
+        episode_id = await self.connection.fetchval(
+            "INSERT INTO episode (park_id, firm_id, rule_id, rule_version, cause_key, scope, scope_id, state, severity,"
+            " began, opened, title_zh, title_en, evidence, seen)"
+            " SELECT $1, $2, 'r', 1, 'c' || count(*), 'firm', $2, 'open', 'warning', $3, $3, '', '', '{}', $3"
+            " FROM episode RETURNING episode_id",
+            self.park_id,
+            self.firms["a"],
+            T0,
+        )
+        return episode_id, await add_transition(self.connection, episode_id, "pending", "open", T0, by="engine")
+
+    async def send(
+        self, recipient_id: int, key: str, *, episode: tuple[int, int] | None = None, ttl_s: float = 60
+    ) -> None:
+        """Put a message into the outbox, due now."""
+        episode_id, transition_id = episode or await self.episode()
+        now = datetime.now(UTC)
+        await enqueue(
+            self.connection,
+            episode_id=episode_id,
+            transition_id=transition_id,
+            recipient_id=recipient_id,
+            dedupe_key=key,
+            body={"text": f"企业 {key}"},
+            due=now,
+            expires=now + timedelta(seconds=ttl_s),
+        )
+
     async def states(self) -> list[tuple[str, str]]:
         """Return firm (or point) and state of each episode, oldest first."""
         rows = await self.connection.fetch("SELECT cause_key, state FROM episode ORDER BY began, cause_key")
@@ -169,7 +180,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
     firms = {r["code"]: r["firm_id"] for r in await connection.fetch("SELECT code, firm_id FROM firm")}
     points = {
         (r["firm"], r["code"]): r["point_id"]
-        for r in await connection.fetch("SELECT f.code AS firm, p.code, point_id FROM point p JOIN firm f USING (firm_id)")
+        for r in await connection.fetch("SELECT f.code firm, p.code, point_id FROM firm f JOIN point p USING (firm_id)")
     }
     settings = AlertsSettings(database_url, public_url="https://park.example/", catch_up_s=7200)
     yield World(database_url, connection, park.park_id, firms, points, settings)
@@ -204,6 +215,8 @@ class Receiver:
             status, headers = await answer if asyncio.iscoroutine(answer) else answer
             if 200 <= status < 300:
                 self.accepted.append(key)
+            if status == 0:
+                return
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n{lines}\r\n".encode())
             await writer.drain()
@@ -214,7 +227,7 @@ class Receiver:
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 15) -> None:
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while not condition():  # noqa: ASYNC110  (what is waited for lies in another process)
                 await asyncio.sleep(0.02)
 
 

@@ -210,7 +210,7 @@ def test_disproved(now: list[float | None], expected: bool) -> None:
 
 
 def test_a_running_number_that_recovered_is_not_disproved() -> None:
-    """What only a running period showed is resolved when it recovers; what its final number bore out can be disproved."""
+    """What only a running period showed ends by recovering; what a final number bore out can be disproved."""
     wanted = rule(running_after_s=60)
     running = [replace(sample, final=False) for sample in samples(80)]
     progress = step(wanted, None, running).progress

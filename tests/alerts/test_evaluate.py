@@ -119,8 +119,8 @@ async def test_four_workers_make_the_same_episodes_as_one(world: World) -> None:
     await world.rules(reuse(900, 900))
     await world.recipient("http://127.0.0.1:9/")
     values = {"a": [95, 87, 80, 87, 91, 92, 95], "b": [87, 87, 95, 95, 60, 60, 60]}
-    for firm in values:
-        await series(world, firm, values[firm])
+    for firm, of_firm in values.items():
+        await series(world, firm, of_firm)
     settings = replace(world.settings, catch_up_s=20_000)
     ends = [T0 + k * QUARTER for k in range(1, 8)] * 3
     chance = random.Random(7)

@@ -1,0 +1,76 @@
+"""What people read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from alerts import rules
+from alerts.engine import Sample, State, finish, step
+from alerts.message import cause_key, compose, dedupe_key
+from store.samples import Subject
+
+T0 = datetime(2025, 11, 20, 8, 0, tzinfo=UTC)
+SUBJECT = Subject(
+    "firm", 7, 1, 7, "Asia/Shanghai", "p", "铜梁园区", "Tongliang", "a", "甲厂", "Works A", None, None, None
+)
+POINT = replace(SUBJECT, scope="point", scope_id=9, point_code="w", point_zh="取水表", point_en="Intake")
+SHIPPED = [*rules.load(), *rules.load(Path(rules.__file__).parent / "data" / "rules_demo.toml")]
+
+
+def worst(rule: rules.Rule) -> list[Sample]:
+    """Samples that open and then clear the rule."""
+    bad = rule.open.limit + (-1 if rule.open.below is not None else 1)
+    good = rule.clear.limit + (1 if rule.clear.above is not None else -1)
+    detail = {"unit": "m3/h", "period": T0.isoformat()}
+    return [Sample(T0 + timedelta(seconds=60 * k), bad if k < 40 else good, 0.97, detail=detail) for k in range(80)]
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+@pytest.mark.parametrize("rule", SHIPPED, ids=lambda rule: rule.id)
+def test_every_shipped_rule_can_be_told(rule: rules.Rule, locale: str) -> None:
+    """Open, resolved and retracted: each names firm, limit, coverage and link, and is plain JSON."""
+    subject = POINT if isinstance(rule, rules.Rate | rules.Silence) else SUBJECT
+    rule = msgspec.structs.replace(rule, max_gap_s=3600.0)
+    *_, opened, resolved = step(rule, None, worst(rule)).transitions
+    assert (opened.to_state, resolved.to_state) == (State.OPEN, State.RESOLVED)
+    retracted = finish(resolved.after, State.RETRACTED, T0, "disproved")
+    for transition in (opened, resolved, retracted):
+        body = compose(rule, subject, transition, episode_id=5, locale=locale, public_url="https://x/")
+        assert msgspec.json.decode(msgspec.json.encode(body)) == body
+        assert f"{rule.open.limit:g}" in body["text"]
+        assert "97 %" in body["text"]
+        assert ("甲厂" if locale == "zh-CN" else "Works A") in body["text"]
+        assert "{" not in body["text"]
+        assert body["link"] == "https://x/episodes/5"
+        assert body["event"] == transition.to_state.value
+    assert compose(rule, subject, opened, episode_id=5, locale=locale, public_url="")["link"] is None
+
+
+def test_an_english_text_is_english_and_a_chinese_one_chinese() -> None:
+    """No text of one language is left in the other's message; times are the park's."""
+    rule = rules.load()[0]
+    opened = step(rule, None, worst(rule)).transitions[1]
+    texts = {
+        locale: compose(rule, SUBJECT, opened, episode_id=5, locale=locale, public_url="")["text"]
+        for locale in ("zh-CN", "en")
+    }
+    assert not any("\u4e00" <= letter <= "\u9fff" for letter in texts["en"])
+    assert "below" not in texts["zh-CN"]
+    assert all("2025-11-20 16:00:00" in text for text in texts.values())
+
+
+def test_a_key_names_one_message() -> None:
+    """Keys differ by recipient, state and episode, and are the same when the same is told again."""
+    rule = msgspec.structs.replace(rules.load()[0], max_gap_s=3600.0)
+    cause = cause_key(rule, SUBJECT)
+    first = step(rule, None, worst(rule)).transitions
+    again = step(rule, None, worst(rule)).transitions
+    keys = {dedupe_key(cause, transition, person) for transition in first for person in (1, 2)}
+    assert len(keys) == 6
+    assert {dedupe_key(cause, transition, person) for transition in again for person in (1, 2)} == keys
+    assert all(key.isascii() for key in keys)
