@@ -154,34 +154,18 @@ async def stage_readings(connection: Connection, columns: ReadingColumns) -> Sta
     sql = queries("readings")
     ordinal = np.arange(len(columns), dtype=np.int32)
     await copy_rows(connection, "incoming", [*_typed(columns), ("ordinal", "int4", ordinal)], schema=None)
-    rows = await connection.fetch(sql["insert_staged"])
-    stored = sum(row["readings"] for row in rows)
-    fruitful = {row["batch_id"] for row in rows}
-    conflicts = 0
-    if stored < len(columns):
-        await connection.execute(sql["by_index"])
-        different = await connection.fetch(sql["set_aside"], int(columns.t_us.min()), int(columns.t_us.max()))
-        await connection.execute(sql["by_choice"])
-        conflicts = sum(row["readings"] for row in different)
-        fruitful |= {row["batch_id"] for row in different}
-    return Staged(_merge(rows), stored, conflicts, frozenset(fruitful))
-
-
-def _merge(rows: Sequence[Mapping[str, object]]) -> Touched:
-    """Merge rows for each point and batch into one for each point."""
-    columns = ReadingColumns(
-        np.array([row["point_id"] for row in rows], np.int32),
-        np.array([row["t_to_us"] for row in rows], np.int64),
-        np.array([row["value"] for row in rows], np.float64),
-        np.array([row["quality"] for row in rows], np.int16),
-        np.array([row["t_from_us"] for row in rows], np.int64),
-    ).sorted()
-    newest = touched_by(columns)
-    if not len(columns):
-        return newest
-    first = np.searchsorted(columns.point_id, newest.point_id)
-    earliest = np.minimum.reduceat(columns.batch_id, first)  # the column lent to t_from_us above
-    return Touched(newest.point_id, earliest, newest.to_us, newest.value, newest.quality)
+    status = await connection.execute(sql["insert_staged"])
+    stored = int(status.rpartition(" ")[2])
+    if stored == len(columns):
+        return Staged(touched_by(columns), stored, 0, frozenset(columns.batch_id.tolist()))
+    span = int(columns.t_us.min()), int(columns.t_us.max())
+    await connection.execute(sql["by_index"])
+    ordinals = (await connection.fetchval(sql["stored_of_staged"], *span) if stored else None) or []
+    different = await connection.fetch(sql["set_aside"], *span)
+    await connection.execute(sql["by_choice"])
+    new = columns.take(np.array(ordinals, np.intp))
+    fruitful = {*new.batch_id.tolist(), *(row["batch_id"] for row in different)}
+    return Staged(touched_by(new), stored, sum(row["readings"] for row in different), frozenset(fruitful))
 
 
 async def record_touched(

@@ -36,23 +36,23 @@ SELECT batch_id FROM batch WHERE edge_id = $1 AND boot = $2 AND seq = $3
 DELETE FROM batch WHERE batch_id = ANY ($1::bigint[])
 
 -- name: insert_staged
--- The first of equal (point, t) wins, in the order of arrival. One row for each point and batch that got anything.
-WITH stored AS (
-    INSERT INTO reading (point_id, t, value, quality, batch_id)
-    SELECT point_id, t, value, quality, batch_id FROM incoming ORDER BY point_id, t, ordinal
-    ON CONFLICT (point_id, t) DO NOTHING
-    RETURNING point_id, t, value, quality, batch_id
-)
-SELECT point_id, batch_id, count(*) AS readings,
-       (extract(epoch FROM min(t)) * 1000000)::bigint AS t_from_us,
-       (extract(epoch FROM max(t)) * 1000000)::bigint AS t_to_us,
-       (array_agg(value ORDER BY t DESC))[1] AS value,
-       (array_agg(quality ORDER BY t DESC))[1] AS quality
-FROM stored GROUP BY point_id, batch_id
+-- The first of equal (point, t) wins. The rows were staged in the order of the index, and are read as they were staged.
+INSERT INTO reading (point_id, t, value, quality, batch_id)
+SELECT point_id, t, value, quality, batch_id FROM incoming
+ON CONFLICT (point_id, t) DO NOTHING
+
+-- name: stored_of_staged
+-- Which of the staged rows are those that were stored. $1 and $2 bound the times, so that only the chunks concerned
+-- are opened.
+SELECT array_agg(i.ordinal ORDER BY i.ordinal)
+FROM incoming AS i JOIN reading AS r ON r.point_id = i.point_id AND r.t = i.t
+WHERE r.t BETWEEN 'epoch'::timestamptz + $1::bigint * interval '1 microsecond'
+              AND 'epoch'::timestamptz + $2::bigint * interval '1 microsecond'
+  AND r.batch_id = i.batch_id AND r.value = i.value AND r.quality = i.quality
 
 -- name: set_aside
 -- What was staged but differs from what is stored. NaN equals NaN and -0 equals 0, as float8 compares.
--- $1 and $2 bound the times, so that only the chunks concerned are opened.
+-- $1 and $2 bound the times as above.
 WITH different AS (
     SELECT i.point_id, i.t, i.value, i.quality, r.value AS stored_value, i.batch_id, i.ordinal
     FROM incoming AS i JOIN reading AS r ON r.point_id = i.point_id AND r.t = i.t
