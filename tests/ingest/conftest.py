@@ -175,3 +175,9 @@ def post(broker) -> Post:
     """The session's broker with a park and a share group of this test's own."""
     name = secrets.token_hex(4)
     return Post(broker, f"p{name}", f"g{name}")
+
+
+@pytest.fixture
+def larger() -> ParkDefinition:
+    """The same park with points up to {edge}-E9."""
+    return definition(points=10)
