@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -187,9 +186,7 @@ class Agent:
                 "buffered_batches": depth.batches,
                 "buffered_bytes": depth.bytes,
             }
-            # With no room for a batch there may be none for an event; the metric has counted it.
-            with suppress(BufferFullError):
-                await self.uplink.report(self._event("buffer_full", body=body))
+            await self.uplink.report(self._event("buffer_full", body=body))
 
     async def _watch_clock(self, stop: asyncio.Event) -> None:
         watch, _ = look(None, self._clock.wall_s(), self._clock.monotonic_s())

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 _PAGE_BYTES: Final = 4096
 _SLACK_PAGES: Final = 256
 # With a nearly full disk the buffer still uses this much, or live data could not pass through at all.
+# File and log have this size from the start: in WAL mode not even a release works without room for the log.
 _LEAST_BYTES: Final = 4 * 1024 * 1024
 _MAX_EVENTS: Final = 1000
+_DELETED_AT_ONCE: Final = 256
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -141,6 +143,7 @@ class Buffer:
             with self._errors():
                 self.fresh = self._prepare(owner, boot)
                 self._load(owner)
+                self._reserve()
         except BaseException:
             self._db.close()
             raise
@@ -152,6 +155,7 @@ class Buffer:
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
         execute(f"PRAGMA journal_size_limit = {_LEAST_BYTES}")
+        execute(f"PRAGMA wal_autocheckpoint = {_LEAST_BYTES // _PAGE_BYTES // 3}")
         execute("PRAGMA cache_size = -512")  # KiB: batches go in and out once, a cache gains nothing
         execute(f"PRAGMA max_page_count = {self._max_bytes // _PAGE_BYTES + _SLACK_PAGES}")
         found = execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -179,6 +183,17 @@ class Buffer:
         self.next_seq: int = row[2]
         self._opened_at_seq: int = self.next_seq
         self.depth = Depth(*self._db.execute(_sql()["select_totals"]).fetchone())
+
+    def _reserve(self) -> None:
+        """Write the file and its log to their least size once, so that both work on when others fill the disk."""
+        try:
+            with self._transaction():
+                self._db.execute(_sql()["insert_reserve"], (min(_LEAST_BYTES, self._max_bytes) - self.used_bytes,))
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._db.execute(_sql()["delete_reserve"])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
 
     # -- batches
 
@@ -239,18 +254,27 @@ class Buffer:
                 jumped_over = self._jump(highest)
             self._db.execute("PRAGMA synchronous = NORMAL")
             try:
-                with self._transaction():
-                    for first, after in stretches:
-                        gone = gone.plus(self._delete(first, after))
-                        self._db.execute(_sql()["delete_given_up"], (first, after))
+                for first, after in stretches:
+                    gone = gone.plus(self._release(first, after))
             finally:
                 self._db.execute("PRAGMA synchronous = FULL")
-        self.depth = self.depth.plus(gone, -1)
         return Released(gone, jumped_over)
+
+    def _release(self, first: int, after: int) -> Depth:
+        """Delete in small transactions, which the log always has room for."""
+        gone = Depth()
+        while True:
+            with self._transaction():
+                part = self._delete(first, after)
+                self._db.execute(_sql()["delete_given_up"], (first, after))
+            self.depth = self.depth.plus(part, -1)
+            gone = gone.plus(part)
+            if part.batches < _DELETED_AT_ONCE:
+                return gone
 
     def _delete(self, first: int, after: int) -> Depth:
         batches = size = readings = 0
-        for row_size, row_readings in self._db.execute(_sql()["delete_range"], (first, after)):
+        for row_size, row_readings in self._db.execute(_sql()["delete_range"], (first, after, _DELETED_AT_ONCE)):
             batches, size, readings = batches + 1, size + row_size, readings + row_readings
         return Depth(batches, size, readings)
 
@@ -259,7 +283,8 @@ class Buffer:
         opened_at, lost = self._opened_at_seq, highest - self._opened_at_seq
         with self._transaction():
             mine = self._db.execute(_sql()["select_from"], (opened_at,)).fetchall()
-            self._delete(opened_at, self.next_seq)
+            while self._delete(opened_at, self.next_seq).batches:
+                pass
             size = 0
             for seq, (_, content_type, readings, payload) in enumerate(mine, highest):
                 anew = encode(msgspec.structs.replace(decode_batch(payload, content_type), seq=seq), content_type)
@@ -276,16 +301,20 @@ class Buffer:
     @property
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""
-        pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
         free: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
-        return (pages - free) * _PAGE_BYTES
+        return self._file_bytes - free * _PAGE_BYTES
+
+    @property
+    def _file_bytes(self) -> int:
+        pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
+        return pages * _PAGE_BYTES
 
     def _make_room(self, size: int) -> Depth:
         limit = self._max_bytes
         used = self.used_bytes
         need = size + 2 * _PAGE_BYTES
         if self._free_bytes(self.path) < self._min_free_bytes:
-            limit = min(limit, max(used, _LEAST_BYTES))
+            limit = min(limit, max(self._file_bytes, _LEAST_BYTES))
         given_up = Depth()
         while used + need > limit and given_up.batches < self.depth.batches:
             given_up = given_up.plus(self._give_up(used + need - limit))
@@ -297,7 +326,7 @@ class Buffer:
     def _give_up(self, size: int) -> Depth:
         rows, freed = 0, 0
         first = last = -1
-        for seq, row_size, _ in self._db.execute(_sql()["select_oldest"], (1000,)):
+        for seq, row_size, _ in self._db.execute(_sql()["select_oldest"], (_DELETED_AT_ONCE,)):
             first, last = (seq if first < 0 else first), seq
             rows, freed = rows + 1, freed + row_size
             if freed >= size:

@@ -23,6 +23,7 @@ the same name below an edge overrides it field by field:
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -114,13 +115,13 @@ class BufferConfig(_Table, frozen=True):
     """The buffer on disk.
 
     Attributes:
-        max_bytes: payload kept at most; the file stays below 1.3 times this, plus 8 MiB.
-        min_free_bytes: disk left to others: below it the buffer grows no more.
+        max_bytes: size of the file at most; its log takes up to 8 MiB beside it.
+        min_free_bytes: disk left to others: below it the buffer grows no more, beyond the 4 MiB that it always has.
     """
 
     path: Annotated[str, msgspec.Meta(min_length=1)]
     max_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 512 * MIB
-    min_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * MIB
+    min_free_bytes: Annotated[int, msgspec.Meta(ge=16 * MIB)] = 256 * MIB
 
 
 class UplinkConfig(_Table, frozen=True):
@@ -268,8 +269,12 @@ def _check_devices(config: EdgeConfig, at: str, file: str, drivers: dict[str, An
             if point.code in points:
                 raise ConfigError(file, f"{here}.points[{p}].code", f"{point.code!r} is read by {points[point.code]!r}")
             points[point.code] = device.name
-            if point.scale == 0 or point.scale - point.scale != 0:
+            if point.scale == 0 or not math.isfinite(point.scale):
                 raise ConfigError(file, f"{here}.points[{p}].scale", "expected a finite number other than 0")
+        try:
+            drivers[device.protocol](device)
+        except ConfigError as error:
+            raise ConfigError(file, f"{here}.{error.field}", error.expected) from None
 
 
 def password_of(broker: BrokerConfig, file: str = "configuration") -> str | None:

@@ -22,6 +22,7 @@ class ConfigError(EdgeError):
     Attributes:
         file: where it was read.
         field: path of the offending field, such as `edges[0].devices[1].port`.
+        expected: what should stand there.
     """
 
     def __init__(self, file: str, field: str, expected: str) -> None:
@@ -29,6 +30,7 @@ class ConfigError(EdgeError):
         super().__init__(f"{file}: {field}: {expected}" if field else f"{file}: {expected}")
         self.file = file
         self.field = field
+        self.expected = expected
 
 
 class DiskBufferError(EdgeError):

@@ -24,7 +24,7 @@ from edge import metrics
 from edge.backoff import Backoff
 from edge.clock import Clock
 from edge.config import password_of
-from edge.errors import ConfigError
+from edge.errors import BufferFullError, ConfigError
 from edge.waiting import happens
 from edge.window import Window
 from park.errors import PayloadError
@@ -86,9 +86,12 @@ class Uplink:
         self._send_wake.set()
 
     async def report(self, event: Event) -> None:
-        """Keep an event on disk and send it when the broker is there."""
+        """Keep an event on disk and send it when the broker is there. With a full disk it is only logged."""
         self._log.info("event", kind=event.kind, point=event.point, **event.body)
-        await self._disk.call(self._buffer.add_event, encode(event))
+        try:
+            await self._disk.call(self._buffer.add_event, encode(event))
+        except BufferFullError as error:
+            self._log.warning("event_not_kept", kind=event.kind, reason=str(error))
         self._event_wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -96,7 +99,7 @@ class Uplink:
         while not stop.is_set():
             try:
                 await self._connection(stop)
-            except* aiomqtt.MqttError as group:
+            except* (aiomqtt.MqttError, OSError) as group:
                 self._log.warning("uplink_down", reason=_reason(group), waiting_batches=self._buffer.depth.batches)
             finally:
                 metrics.CONNECTED.labels(self._label).set(0)
@@ -126,7 +129,9 @@ class Uplink:
             metrics.CONNECTED.labels(self._label).set(1)
             metrics.CONNECTIONS.labels(self._label).inc()
             self._log.info("uplink_up", broker=f"{broker.host}:{broker.port}")
-            await client.subscribe(str(self._topic.to(Channel.COMMITTED)), qos=1)
+            answers = await client.subscribe(str(self._topic.to(Channel.COMMITTED)), qos=1)
+            if any(getattr(answer, "value", answer) >= 128 for answer in answers):
+                self._log.error("watermark_not_granted", reason=f"let {self._label} read its own /committed topic")
             oldest = await self._disk.call(self._buffer.oldest_seq)
             self._window.connect(oldest, self._buffer.next_seq, self._clock.monotonic_s())
             async with asyncio.TaskGroup() as group:
@@ -150,7 +155,11 @@ class Uplink:
             if committed.boot != self._buffer.boot:
                 self._log.info("watermark_of_another_boot", boot=committed.boot)
                 continue
-            released = await self._disk.call(self._buffer.release, committed)
+            try:
+                released = await self._disk.call(self._buffer.release, committed)
+            except BufferFullError as error:  # SQLite needs a little room to delete: the next watermark tries again
+                self._log.warning("release_put_off", reason=str(error))
+                continue
             now_s = self._clock.monotonic_s()
             if released.jumped_over:
                 self._window.forget()
@@ -216,7 +225,10 @@ class Uplink:
         while events := await self._disk.call(self._buffer.events):
             for event_id, payload in events:
                 await self._publish_event(client, payload)
-                await self._disk.call(self._buffer.drop_event, event_id)
+                try:
+                    await self._disk.call(self._buffer.drop_event, event_id)
+                except BufferFullError:
+                    return  # it will be sent once more
 
     async def _publish_event(self, client: aiomqtt.Client, payload: bytes) -> None:
         await client.publish(str(self._topic.to(Channel.EVENT)), payload, qos=1)
@@ -306,7 +318,7 @@ def _bytes(payload: object) -> bytes:
     return bytes(payload) if isinstance(payload, bytes | bytearray) else str(payload).encode()
 
 
-def _reason(group: BaseExceptionGroup[aiomqtt.MqttError]) -> str:
+def _reason(group: BaseExceptionGroup[aiomqtt.MqttError | OSError]) -> str:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

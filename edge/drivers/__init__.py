@@ -2,7 +2,9 @@
 
 A new protocol is one module here that has a class with `read` and `close`, and one line in `DRIVERS`. A driver reads
 what `DeviceConfig` names, turns raw registers into numbers and says which points gave none. It never makes a value up,
-keeps its own connection and comes back by itself; it knows no batches, buffers or brokers.
+keeps its own connection and comes back by itself; it knows no batches, buffers or brokers. What it needs beyond the
+fields of `DeviceConfig` and `PointConfig` stands in their `options`; its constructor checks them, connects to nothing,
+and raises `ConfigError` with the field's path below the device.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pymodbus.exceptions import ModbusException
 
 from edge.backoff import Backoff
 from edge.drivers import Quality, Sample
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +121,8 @@ class ModbusDriver:
         monotonic: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """Plan the requests; raises `ConfigError`, with the field's path below the device."""
+        _check(device)
         self._device = device
         self._planned = plan_blocks(device.points, device.max_gap_registers)
         self._blocks = list(self._planned)
@@ -192,6 +195,16 @@ class ModbusDriver:
         if len(answer.registers) != block.count:
             raise _NoAnswerError("short_answer")
         return list(answer.registers)
+
+
+def _check(device: DeviceConfig) -> None:
+    if device.options:
+        raise ConfigError("", "options", f"modbus-tcp knows none, got {', '.join(device.options)}")
+    for k, point in enumerate(device.points):
+        if point.options:
+            raise ConfigError("", f"points[{k}].options", f"modbus-tcp knows none, got {', '.join(point.options)}")
+        if point.address + width(point) > 65_536:
+            raise ConfigError("", f"points[{k}].address", f"a {point.type} from {point.address} ends above 65535")
 
 
 def _sample(point: PointConfig, block: Block, registers: Sequence[int]) -> Sample:

@@ -25,6 +25,10 @@ CREATE TABLE events (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     payload BLOB NOT NULL
 ) STRICT;
+-- Holds something only while the file grows to its least size.
+CREATE TABLE reserve (
+    filler BLOB NOT NULL
+) STRICT;
 PRAGMA user_version = 1;
 
 -- name: insert_state
@@ -56,8 +60,10 @@ SELECT min(seq) FROM batches;
 SELECT seq, content_type, readings, payload FROM batches WHERE seq >= ? ORDER BY seq;
 
 -- name: delete_range
--- Batches in [?, ?) leave; what they counted is returned.
-DELETE FROM batches WHERE seq >= ? AND seq < ? RETURNING length(payload), readings;
+-- The first ?3 batches in [?1, ?2) leave; what they counted is returned.
+DELETE FROM batches
+WHERE seq IN (SELECT seq FROM batches WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)
+RETURNING length(payload), readings;
 
 -- name: select_given_up
 SELECT first, after, batches, readings FROM given_up ORDER BY first;
@@ -85,3 +91,9 @@ SELECT id, payload FROM events ORDER BY id LIMIT ?;
 
 -- name: delete_event
 DELETE FROM events WHERE id = ?;
+
+-- name: insert_reserve
+INSERT INTO reserve (filler) VALUES (zeroblob(max(?, 1)));
+
+-- name: delete_reserve
+DELETE FROM reserve;

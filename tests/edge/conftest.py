@@ -172,7 +172,7 @@ async def ingest_at(broker: Broker, edge: Topic) -> AsyncIterator[Ingest]:
             await asyncio.wait([task])
 
 
-async def until(condition: Callable[[], Any], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], within_s: float = 30.0) -> None:
     """Wait until the condition holds; fail if it does not in time."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from edge.agent import Agent
+from edge.buffer import Buffer
 from edge.clock import Clock
 from edge.config import BrokerConfig, BufferConfig, DeviceConfig, EdgeConfig, PointConfig
 from edge.drivers import DRIVERS, Sample
-from edge.errors import BufferInUseError
+from edge.errors import BufferCorruptError, BufferInUseError
 from edge.process import open_buffer, run
 from park.wire import Event, decode_batch, decode_event
 from tests.edge.conftest import config_for, free_port, ingest_at, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cli.stack.mosquitto import Broker
+    from edge.buffer import Appended
     from park.wire import Topic
     from tests.edge.conftest import Meter
 
@@ -230,3 +234,90 @@ async def test_two_agents_cannot_share_a_buffer(edge_names: Callable[[], Topic],
         await run([other, config], stop=asyncio.Event())
     disk.buffer.close()
     open_buffer(other)[0].buffer.close()
+
+
+async def test_a_buffer_that_breaks_under_way_is_replaced_and_the_agent_goes_on(
+    edge_names: Callable[[], Topic],
+    drivers: dict[str, Counting],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Damage found while running costs the damaged file, not the agent, nor its neighbour."""
+    config = offline(edge_names(), tmp_path, [device("m")])
+    neighbour = offline(edge_names(), tmp_path / "own", [device("n")])
+    append, broken = Buffer.append, asyncio.Event()
+
+    def break_once(self: Buffer, *arguments: object) -> Appended:
+        if self.path == config.buffer.path and self.next_seq == 3 and not broken.is_set():
+            broken.set()
+            Path(self.path).write_bytes(b"x" * 9000)
+            raise BufferCorruptError(self.path, "malformed")
+        return append(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Buffer, "append", break_once)
+    stop = asyncio.Event()
+    running = asyncio.create_task(run([config, neighbour], stop=stop))
+    await until(lambda: drivers and drivers["m"].reads >= 4)
+    first = drivers["m"]
+    await until(lambda: drivers["m"] is not first and drivers["m"].reads >= 3)
+    stop.set()
+    await running
+    assert [event.kind for event in events_on_disk(config)] == ["state_lost", "started", "stopped"]
+    assert [v for _, _, v in on_disk(config)] == [float(k + 1) for k in range(drivers["m"].reads)]
+    assert [event.kind for event in events_on_disk(neighbour)] == ["started", "stopped"]
+    assert [v for _, _, v in on_disk(neighbour)] == [float(k + 1) for k in range(drivers["n"].reads)]
+
+
+_MEASURED = """
+import asyncio, sys
+from edge.config import load_configs
+from edge.process import run
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(2.0, stop.set)
+    await run(load_configs(sys.argv[1]), stop=stop)
+asyncio.run(main())
+most = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+heavy = {"numpy", "yaml", "asyncpg", "fastapi"} & set(sys.modules)
+print("measured", most.split()[1], ",".join(sorted(heavy)))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
+async def test_500_points_fit_a_gateway(
+    broker: Broker, edge_names: Callable[[], Topic], meter: Meter, tmp_path: Path
+) -> None:
+    """An agent with 500 points that polls, buffers and sends stays below 60 MB and loads no server library."""
+    edge = edge_names()
+    points = ",".join(f'{{code="P{k}",address={k % 200 * 2},type="f32"}}' for k in range(500))
+    (tmp_path / "edge.toml").write_text(
+        f"""
+[[edges]]
+park = "{edge.park}"
+firm = "{edge.firm}"
+edge = "{edge.edge}"
+buffer.path = "b"
+broker = {{ port = {broker.port}, password = "{broker.add_edge(edge.park, edge.firm, edge.edge)}" }}
+[[edges.devices]]
+name = "m"
+port = {meter.port}
+poll_s = 0.2
+points = [{points}]
+""",
+        "utf-8",
+    )
+    async with ingest_at(broker, edge) as ingest:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _MEASURED,
+            str(tmp_path / "edge.toml"),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        )
+        out, _ = await process.communicate()
+        (line,) = [row for row in out.decode().splitlines() if row.startswith("measured")]
+        _, peak_kb, *heavy = line.split()
+        assert len(ingest.readings) >= 1000
+        assert int(peak_kb) < 60 * 1024
+        assert not heavy

@@ -55,6 +55,12 @@ def test_one_file_describes_several_agents(tmp_path: Path) -> None:
         ('"u32"', '"u33"', "edges[0].devices[0].points[0].type: .*u33"),
         ("scale = 0.01", "scale = 0", "edges[0].devices[0].points[0].scale: expected a finite number"),
         ("scale = 0.01", "scale = inf", "edges[0].devices[0].points[0].scale: expected a finite number"),
+        ("address = 0", "address = 65535", "edges[0].devices[0].points[0].address: a u32 from 65535 ends above"),
+        (
+            'name = "meter"',
+            'name = "meter"\noptions.baud = 9600',
+            "edges[0].devices[0].options: .*knows none, got baud",
+        ),
         ("address = 0", "address = 70000", "edges[0].devices[0].points[0].address: .*65535"),
         ('name = "meter"', 'name = "meter"\nprotocol = "iec"', "edges[0].devices[0].protocol: 'iec'; known are modbus"),
         ('name = "meter"', 'name = "meter"\npol_s = 5', "edges[0].devices[0]: .*pol_s"),
