@@ -276,6 +276,59 @@ async def test_a_window_rule_gives_the_same_whenever_it_is_asked(world: World) -
     assert [tuple(row) for row in await world.connection.fetch(query)] == live
 
 
+async def test_four_workers_on_readings_make_the_same_episodes_as_one(world: World) -> None:
+    """The rules that read readings too: four workers out of step, three times over, agree with one in order."""
+    await world.rules(rules.parse(WINDOW, "test.toml"))
+    for firm, (first, last) in {"a": (50, 100), "b": (80, 120)}.items():
+        for s in range(0, 200, 5):
+            stood_s = min(max(s - first, 0), last - first)
+            await world.readings(firm, "fresh", [(T0 + timedelta(seconds=s), 5000 + s * 10 / 3600)])
+            await world.readings(firm, "loop", [(T0 + timedelta(seconds=s), 9000 + (s - stood_s) * 190 / 3600)])
+    query = """SELECT cause_key, to_state, at FROM episode_transition JOIN episode USING (episode_id)
+        ORDER BY cause_key, transition_id"""
+    instants = [T0 + timedelta(seconds=s) for s in range(0, 210, 10)]
+    memory = Memory()
+    for k, now in enumerate(instants):
+        await world.evaluate(now, memory, sweep=k % 4 == 0)
+    alone = [tuple(row) for row in await world.connection.fetch(query)]
+    assert [state for _, state, _ in alone] == ["pending", "open", "resolved"] * 2
+    await world.connection.execute("TRUNCATE episode CASCADE")
+    chance = random.Random(3)
+
+    async def work() -> None:
+        async with connected(world.url) as connection:
+            own = Memory()
+            for k, now in enumerate(chance.sample(instants * 3, len(instants) * 3)):
+                await evaluate(connection, world.settings, own, now, sweep=k % 4 == 0)
+
+    await asyncio.gather(*(work() for _ in range(4)))
+    assert [tuple(row) for row in await world.connection.fetch(query)] == alone
+
+
+async def test_a_worker_does_not_go_on_with_what_it_has_not_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An episode begun meanwhile by a worker that was behind: time that we had passed over does not count as held."""
+    await world.rules(rules.parse(WINDOW.replace("hold_open_s = 5", "hold_open_s = 100"), "test.toml"))
+    cause = f"collapse/firm/{world.firms['a']}"
+    for s in range(0, 300, 5):
+        stood_s = min(max(s - 50, 0), 50) + max(s - 200, 0)
+        await world.readings("a", "fresh", [(T0 + timedelta(seconds=s), 5000 + s * 10 / 3600)])
+        await world.readings("a", "loop", [(T0 + timedelta(seconds=s), 9000 + (s - stood_s) * 190 / 3600)])
+    await world.evaluate(T0 + timedelta(seconds=80))
+    assert await world.states() == [(cause, "pending")]
+    memory = Memory({cause: T0 + timedelta(seconds=215)})
+    with monkeypatch.context() as patched:
+        patched.setattr("store.episodes.newest_of_causes", _none_yet)
+        done = await world.evaluate(T0 + timedelta(seconds=230), memory, sweep=False)
+        assert done.transitions == []
+    await world.evaluate(T0 + timedelta(seconds=230), memory, sweep=False)
+    (row,) = await world.connection.fetch("SELECT state, began FROM episode")
+    assert (row["state"], row["began"] > T0 + timedelta(seconds=200)) == ("pending", True)
+
+
+async def _none_yet(*_: object) -> dict[str, object]:
+    return {}
+
+
 async def test_missing_readings_are_not_a_stopped_pump(world: World) -> None:
     """A meter that sends nothing leaves the ratio unknown: no episode."""
     await world.rules(rules.parse(WINDOW, "test.toml"))

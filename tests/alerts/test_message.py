@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,7 +18,7 @@ SUBJECT = Subject(
     "firm", 7, 1, 7, "Asia/Shanghai", "p", "铜梁园区", "Tongliang", "a", "甲厂", "Works A", None, None, None
 )
 POINT = replace(SUBJECT, scope="point", scope_id=9, point_code="w", point_zh="取水表", point_en="Intake")
-SHIPPED = [*rules.load(), *rules.load(Path(rules.__file__).parent / "data" / "rules_demo.toml")]
+SHIPPED = rules.load()
 
 
 def worst(rule: rules.Rule) -> list[Sample]:
