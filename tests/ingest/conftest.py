@@ -21,7 +21,7 @@ from store.readings import open_staging
 from store.registry import apply_definition, edges
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 NOW_MS = 1_763_625_600_000
 PARK = "testpark"
@@ -181,3 +181,9 @@ def post(broker) -> Post:
 def larger() -> ParkDefinition:
     """The same park with points up to {edge}-E9."""
     return definition(points=10)
+
+
+@pytest.fixture
+def park_named() -> Callable[[str], ParkDefinition]:
+    """The same park under another code."""
+    return definition
