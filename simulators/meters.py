@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulators.errors import SimulatedTime
-from simulators.truth import MICRO
+from simulators.quantities import MICRO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

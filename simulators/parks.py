@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -26,8 +26,8 @@ from simulators.datafiles import parse, read, shipped
 from simulators.errors import DataError, UnknownName
 from simulators.firms import Amount, Flow, Name, Profile, Section, flows, meter_models, profile, profiles
 from simulators.meters import Meter, at, start_ticks, step_of
+from simulators.quantities import MICRO, quantities
 from simulators.totals import Effect, Totals
-from simulators.truth import MICRO, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,7 @@ class SimulatedPark:
 
 
 class FirmSpec(Section, frozen=True, kw_only=True):
-    """A firm of a park file: which profile, how large."""
+    """A firm of a park file: which profile, how large, and which of its points; by default all registers."""
 
     code: Name
     name_zh: Name
@@ -166,7 +166,7 @@ class FirmSpec(Section, frozen=True, kw_only=True):
     profile: Name
     scale: Amount = 1.0
     zones: tuple[str, ...] = ()
-    points: tuple[str, ...] | None = None
+    points: tuple[str, ...] | Literal["all"] | None = None
 
 
 class ZoneSpec(Section, frozen=True, kw_only=True):
@@ -178,7 +178,7 @@ class ZoneSpec(Section, frozen=True, kw_only=True):
 
 
 class ParkSpec(Section, frozen=True, kw_only=True):
-    """A park file. Firms without `points` have all registers of their profile."""
+    """A park file."""
 
     code: Name
     name_zh: Name
@@ -224,7 +224,7 @@ def load_park(text: str, file: str, seed: int, *, origin: datetime = ORIGIN) -> 
                 file, f"{at_field}.profile", f"expected one of {', '.join(profiles())}, got {firm.profile!r}"
             )
         built = build_firm(firm, seed, origin_us)
-        if firm.points is not None:
+        if isinstance(firm.points, tuple):
             known = [point.code for point in profile(firm.profile).points]
             for code in firm.points:
                 if code not in known:
@@ -240,7 +240,10 @@ def build_firm(spec: FirmSpec, seed: int, origin_us: int) -> SimulatedFirm:
     totals = Totals(trade, spec.scale, seed, spec.code, origin_us)
     points = list[SimulatedPoint]()
     for wanted in trade.points:
-        chosen = wanted.kind is Kind.REGISTER if spec.points is None else wanted.code in spec.points
+        if spec.points is None:
+            chosen = wanted.kind is Kind.REGISTER
+        else:
+            chosen = spec.points == "all" or wanted.code in spec.points
         if chosen:
             points.append(_point(spec, wanted.code, origin_us))
     return SimulatedFirm(

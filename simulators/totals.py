@@ -13,7 +13,7 @@ import numpy as np
 
 from park.calendar import BUCKET_US
 from simulators.errors import SimulatedTime, UnknownName
-from simulators.truth import MICRO, quantities
+from simulators.quantities import MICRO, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class Totals:
     """Running totals of one firm, worked out when first asked for and kept.
 
     Args:
-        profile, scale, seed, firm: as in `simulators.truth.quantities`.
+        profile, scale, seed, firm: as in `simulators.quantities.quantities`.
         origin_us: where totals are zero; must be the start of a bucket.
     """
 

@@ -18,7 +18,7 @@ from simulators.errors import DataError, SimulatedTime, UnknownName
 from simulators.history import history
 from simulators.meters import step_of
 from simulators.parks import SimulatedFirm, SimulatedPark, SimulatedPoint, demo_park, load_park, swap
-from simulators.truth import MICRO
+from simulators.quantities import MICRO
 
 CHINA = timezone(timedelta(hours=8))
 ORIGIN = datetime(2025, 11, 21, tzinfo=CHINA)

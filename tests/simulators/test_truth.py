@@ -15,7 +15,7 @@ from simulators.errors import DataError, SimulatedTime, UnknownName
 from simulators.firms import SLOTS, day_level, flows, load_profile, profile, profiles
 from simulators.live import leak, stop_reuse, waste
 from simulators.totals import Effect, Totals
-from simulators.truth import MICRO, quantities
+from simulators.quantities import MICRO, quantities
 from simulators.weather import weather
 
 START = 1_962_720  # 2025-12-22T00:00Z
