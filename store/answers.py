@@ -162,6 +162,8 @@ class EpisodeItem:
     rule_id: str
     rule_version: int
     cause_key: str
+    scope: str
+    scope_id: int
     state: str
     severity: str
     began: datetime

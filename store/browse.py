@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
+import store.episodes
 from park.calendar import BUCKET_S, period
 from park.calendar import zone as time_zone_named
 from park.errors import UnitError
@@ -87,13 +88,18 @@ async def _working(pool: Pool) -> Connection:
             msg = f"the database does not answer: {error or type(error).__name__}"
             raise UnreachableError(msg) from error
         try:
-            await connection.execute("")
+            await connection.fetchval(queries("browse")["alive"])
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             connection.terminate()
             await pool.release(connection)
             if attempt == pool.get_max_size():
                 msg = f"the database does not answer: {error or type(error).__name__}"
                 raise UnreachableError(msg) from error
+        except BaseException:
+            # Cancelled in the middle: a connection that is never given back would block the pool's end for ever.
+            connection.terminate()
+            await pool.release(connection)
+            raise
         else:
             return connection
     raise AssertionError  # pragma: no cover - the loop returns or raises
@@ -313,9 +319,10 @@ async def edges(
 async def acknowledge(
     pool: Pool, role: str, episode_id: int, *, by: str, note: str | None, at: datetime
 ) -> EpisodeItem | None:
-    """Acknowledge an open episode that the role sees; return the episode as it then is, None if it is not seen.
+    """Acknowledge an open episode that the role sees; return it as it then is, None if the role does not see it.
 
-    An episode that is not open stays as it is: compare the `state` of the answer.
+    Raises:
+        EpisodeStateError: it is not open and was not acknowledged before.
     """
     sql = queries("browse")
     async with acquired(pool) as connection, connection.transaction():
@@ -324,7 +331,7 @@ async def acknowledge(
         if await episode(connection, episode_id) is None:
             return None
         await connection.fetchval(sql["act_as_ourselves"])
-        await connection.fetchval(sql["acknowledge"], episode_id, at, by, note)
+        await store.episodes.acknowledge(connection, episode_id, by, note, at)
         return await episode(connection, episode_id)
 
 
