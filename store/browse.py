@@ -7,7 +7,7 @@ What the role does not see does not exist: the functions answer None or leave ro
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
@@ -44,6 +44,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# A connection that the server has cut may also fail inside the driver, whose state machine is between two states.
+_GONE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
+
 
 class NoSuchRoleError(StoreError):
     """A token acts as a role that is no tenant of this server, or that our log-in may not take on."""
@@ -72,7 +81,7 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
     except asyncpg.QueryCanceledError as error:
         msg = "the query took too long"
         raise TooSlowError(msg) from error
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError) as error:
+    except _GONE as error:
         msg = f"the database went away: {error or type(error).__name__}"
         raise UnreachableError(msg) from error
     finally:
@@ -89,7 +98,7 @@ async def _working(pool: Pool) -> Connection:
             raise UnreachableError(msg) from error
         try:
             await connection.fetchval(queries("browse")["alive"])
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, *_GONE) as error:
             connection.terminate()
             await pool.release(connection)
             if attempt == pool.get_max_size():
