@@ -43,8 +43,12 @@ class Steps:
 
     def begin(self, what: str, *, total: float | None = None) -> None:
         """Begin a step; without `total` its length is not known."""
-        self._end()
         self._began = time.monotonic()
+        self.then(what, total=total)
+
+    def then(self, what: str, *, total: float | None = None) -> None:
+        """Go on with the next part of the same step."""
+        self._end()
         self._task = self._progress.add_task(what, total=total)
         if not self._console.is_terminal:
             self._console.print(f"{what} …")
@@ -57,9 +61,7 @@ class Steps:
     def component(self, component: str, step: str, done: int, total: int, /) -> None:
         """Show how far a component's set-up is; fits `cli.stack.components.Progress`."""
         if self._task is not None:
-            self._progress.update(
-                self._task, description=f"{component}: {step}", completed=done, total=total or None
-            )
+            self._progress.update(self._task, description=f"{component}: {step}", completed=done, total=total or None)
 
     def done(self, what: str) -> None:
         """End the step with what it gave."""

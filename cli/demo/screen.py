@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
@@ -24,13 +25,16 @@ _WORDS: Final = {
     "lag_indicator": ("读数→指标 p99", "reading → indicator p99"),
     "quarantined": ("隔离", "quarantined"),
     "delivered": ("已送达告警", "alerts delivered"),
-    "indicators": ("今日指标", "Indicators today"),
+    "indicators": (
+        "今日指标：综合能耗、单位产品能耗、工业用水重复利用率",
+        "Today: comprehensive energy, energy per product, water reuse rate",
+    ),
     "firm": ("企业", "firm"),
-    "energy": ("综合能耗 kgce（当量）", "energy kgce (equivalent)"),
-    "energy_equal": ("等价值 kgce", "equal value kgce"),
-    "per_product": ("单位产品能耗", "energy per product"),
-    "reuse": ("水重复利用率 %", "water reuse %"),
-    "reuse_now": ("本刻钟 %", "this quarter %"),
+    "energy": ("当量 kgce", "kgce equivalent"),
+    "energy_equal": ("等价 kgce", "kgce equal"),
+    "per_product": ("单位产品能耗", "per product"),
+    "reuse": ("水复用 %", "reuse %"),
+    "reuse_now": ("本刻钟", "now"),
     "standing": ("对标", "standing"),
     "targets": ("园区目标", "The park's targets"),
     "alerts": ("告警", "Alerts"),
@@ -50,6 +54,15 @@ _STATES: Final = {
     "acknowledged": ("已确认", "acknowledged", "yellow"),
     "resolved": ("已恢复", "resolved", "green"),
     "retracted": ("已撤回", "retracted", "dim"),
+}
+
+
+_REASONS: Final = {
+    "no_points": ("无计量点", "no meter"),
+    "no_data": ("无数据", "no data"),
+    "no_production": ("未生产", "no output"),
+    "unlike_products": ("产品不同", "unlike"),
+    "coverage_too_low": ("数据不足", "too few data"),
 }
 
 
@@ -99,10 +112,10 @@ def _flow(view: View, k: int) -> Panel:
 
 
 def _indicators(view: View, k: int) -> Table:
-    table = Table(title=_word("indicators", k), title_justify="left", expand=True)
-    table.add_column(_word("firm", k))
+    table = Table(title=_word("indicators", k), title_justify="left", expand=True, box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column(_word("firm", k), no_wrap=True)
     for name in ("energy", "energy_equal", "per_product", "reuse", "reuse_now"):
-        table.add_column(_word(name, k), justify="right")
+        table.add_column(_word(name, k), justify="right", no_wrap=True)
     table.add_column(_word("standing", k))
     rows: list[tuple[str, int | None, str]] = [("park", None, _word("park", k))]
     rows += [("firm", firm_id, names[k]) for firm_id, names in sorted(view.firms.items(), key=lambda item: item[0])]
@@ -113,11 +126,11 @@ def _indicators(view: View, k: int) -> Table:
         state = next((s for (sc, sid), s in states.items() if sc == scope and firm_id in (None, sid)), None)
         table.add_row(
             Text(name, "bold" if scope == "park" else ""),
-            _value(found.get("comprehensive_energy_equivalent"), 0),
-            _value(found.get("comprehensive_energy_equal"), 0),
-            _value(found.get("energy_per_product"), 3, unit=True),
-            _value(found.get("water_reuse_rate"), 1),
-            _value(now.get("water_reuse_rate"), 1),
+            _value(found.get("comprehensive_energy_equivalent"), 0, k),
+            _value(found.get("comprehensive_energy_equal"), 0, k),
+            _value(found.get("energy_per_product"), 3, k, unit=True),
+            _value(found.get("water_reuse_rate"), 1, k),
+            _value(now.get("water_reuse_rate"), 1, k),
             _state(state, k),
         )
     return table
@@ -156,11 +169,11 @@ def _urls(view: View, k: int) -> Text:
     return line.append(_word("stop", k), "dim")
 
 
-def _value(row: dict[str, Any] | None, digits: int, *, unit: bool = False) -> Text:
+def _value(row: dict[str, Any] | None, digits: int, k: int, *, unit: bool = False) -> Text:
     if row is None:
         return Text("–", "dim")
     if row["value"] is None:
-        return Text(str(row["reason"]), "dim")
+        return Text(_REASONS.get(str(row["reason"]), (str(row["reason"]), str(row["reason"])))[k], "dim")
     text = f"{row['value']:,.{digits}f}"
     return Text(f"{text} {row['unit']}" if unit else text)
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 PORTS: Final = ("api", "webhook", "edge-metrics", "ingest-metrics", "streams-metrics", "alerts-metrics", "api-metrics")
 _HISTORY_WORKERS: Final = 2
+_FIRST_READING_S: Final = 60.0
 _START_S: Final = 3.0
 """How long the processes take to start: the staged fault is counted from then."""
 
@@ -120,7 +121,7 @@ async def _lay_history(machine: OneMachine, scene: Scene, until: datetime, steps
     async with asyncio.TaskGroup() as group:
         for k in range(_HISTORY_WORKERS):
             group.create_task(worker(k), name=f"history {k}")
-    steps.begin("roll-ups and standings of the park")
+    steps.then("standings of the park")
     async with connected(machine.database_url) as connection:
         for park_id, time_zone in await waiting_parks(connection):
             await pass_park(connection, park_id, time_zone, now=utc_now())
@@ -174,7 +175,20 @@ async def go_live(machine: OneMachine, scene: Scene, park_id: int, pool: Pool, s
         )
         group.create_task(machine.start_room("api", GREENPARK_API_PORT=str(machine.ports["api"])), name="start api")
         group.create_task(machine.start_room("edge", GREENPARK_EDGE_CONFIG=str(edge_file)), name="start edge")
+    steps.then("first reading")
+    await _first_reading(pool, park_id, started)
     return Stage(machine, scene, park_id, pool, started, first_batch, buffered, fault_at_s, received)
+
+
+async def _first_reading(pool: Pool, park_id: int, started: datetime) -> None:
+    """Wait until a live reading has gone all the way into the store."""
+    deadline = time.monotonic() + _FIRST_READING_S
+    async with pool.acquire() as connection:
+        while not await overview.latest_times(connection, park_id, started):
+            if time.monotonic() > deadline:
+                msg = f"no reading arrived within {_FIRST_READING_S:.0f} s: see edge.log and ingest.log in var/log"
+                raise RefusedError(msg)
+            await asyncio.sleep(0.1)
 
 
 def _modbus_ports(machine: OneMachine, count: int) -> list[int]:
