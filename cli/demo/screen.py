@@ -30,10 +30,10 @@ _WORDS: Final = {
         "Today: comprehensive energy, energy per product, water reuse rate",
     ),
     "firm": ("企业", "firm"),
-    "energy": ("当量 kgce", "kgce equivalent"),
+    "energy": ("当量 kgce", "kgce eqv."),
     "energy_equal": ("等价 kgce", "kgce equal"),
-    "per_product": ("单位产品能耗", "per product"),
-    "reuse": ("水复用 %", "reuse %"),
+    "per_product": ("单耗 kgce", "kgce per"),
+    "reuse": ("复用 %", "reuse"),
     "reuse_now": ("本刻钟", "now"),
     "standing": ("对标", "standing"),
     "targets": ("园区目标", "The park's targets"),
@@ -113,7 +113,7 @@ def _flow(view: View, k: int) -> Panel:
 
 def _indicators(view: View, k: int) -> Table:
     table = Table(title=_word("indicators", k), title_justify="left", expand=True, box=SIMPLE_HEAD, padding=(0, 1))
-    table.add_column(_word("firm", k), no_wrap=True)
+    table.add_column(_word("firm", k), no_wrap=True, max_width=18, overflow="ellipsis")
     for name in ("energy", "energy_equal", "per_product", "reuse", "reuse_now"):
         table.add_column(_word(name, k), justify="right", no_wrap=True)
     table.add_column(_word("standing", k))
@@ -175,7 +175,7 @@ def _value(row: dict[str, Any] | None, digits: int, k: int, *, unit: bool = Fals
     if row["value"] is None:
         return Text(_REASONS.get(str(row["reason"]), (str(row["reason"]), str(row["reason"])))[k], "dim")
     text = f"{row['value']:,.{digits}f}"
-    return Text(f"{text} {row['unit']}" if unit else text)
+    return Text(f"{text} /{row['unit'].partition('/')[2]}" if unit else text)
 
 
 def _state(state: str | None, k: int) -> Text:
