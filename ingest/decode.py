@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from store.registry import EdgeRow
 
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """What is registered for an edge.

@@ -107,10 +107,12 @@ class Inbox:
     Args:
         settings: see `IngestSettings`.
         chance: for the jitter of reconnects.
+        leaving: take no new share of the messages, only what the broker already keeps for this worker.
     """
 
-    def __init__(self, settings: IngestSettings, chance: random.Random) -> None:
+    def __init__(self, settings: IngestSettings, chance: random.Random, *, leaving: bool = False) -> None:
         self._settings = settings
+        self._leaving = leaving
         self._address = parse_broker_url(settings.broker_url)
         self._chance = chance
         self._link: _Link | None = None
@@ -136,7 +138,7 @@ class Inbox:
         """
         failures = 0
         while True:
-            link = _Link(self._settings, self._address, self._connections + 1)
+            link = _Link(self._settings, self._address, self._connections + 1, leaving=self._leaving)
             try:
                 await link.open()
                 self._connections += 1
@@ -193,12 +195,18 @@ class Inbox:
             raise NotConnectedError("not connected to the broker")
         await self._link.publish(topic, payload, retain=retain)
 
+    def end_session(self) -> None:
+        """Have the broker forget this worker, with everything it still keeps for it."""
+        if self._link is not None:
+            self._link.disconnect(session_expiry_s=0)
+
 
 class _Link:
     """One connection, from CONNECT to its end. All methods run on the event loop."""
 
-    def __init__(self, settings: IngestSettings, address: Address, number: int) -> None:
+    def __init__(self, settings: IngestSettings, address: Address, number: int, *, leaving: bool) -> None:
         self.number = number
+        self._leaving = leaving
         self.sizes: dict[int, int] = {}
         self.bytes = 0
         self._settings = settings
@@ -228,6 +236,7 @@ class _Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_socket_close = self._on_socket_close
@@ -266,8 +275,11 @@ class _Link:
             self._on_want_write(None, None, None)
         self._tick()
         await self._await(self._welcome, "the broker did not answer")
-        filters = [(topic, SubscribeOptions(qos=_QOS)) for topic in subscriptions(self._settings.share_group)]
-        self._client.subscribe(filters)
+        filters = subscriptions(self._settings.share_group)
+        if self._leaving:
+            self._client.unsubscribe(filters)
+        else:
+            self._client.subscribe([(topic, SubscribeOptions(qos=_QOS)) for topic in filters])
         await self._await(self._subscribed, "the broker did not confirm the subscriptions")
 
     async def _await(self, answer: asyncio.Future[None], complaint: str) -> None:
@@ -281,14 +293,22 @@ class _Link:
         """Give the connection up; the broker keeps the session."""
         if self._timer is not None:
             self._timer.cancel()
-        self._end()
-        with suppress(OSError, ValueError):
-            self._client.disconnect()
-            self._client.loop_write()
+        self.disconnect()
         # A peer that reads nothing leaves the DISCONNECT unsent: let go of the socket all the same.
         if (sock := self._client.socket()) is not None:
             self._forget_socket()
             sock.close()
+
+    def disconnect(self, *, session_expiry_s: int | None = None) -> None:
+        """Say good-bye; the broker keeps the session, unless it is told to forget it."""
+        self._end()
+        properties = None
+        if session_expiry_s is not None:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = session_expiry_s
+        with suppress(OSError, ValueError):
+            self._client.disconnect(properties=properties)
+            self._client.loop_write()
 
     def _end(self) -> None:
         if self.lost.done():
@@ -399,6 +419,11 @@ class _Link:
         if refused := [str(reason) for reason in reasons if reason.is_failure]:
             self._subscribed.set_exception(BrokerError(f"the broker refuses the subscriptions: {', '.join(refused)}"))
         else:
+            self._subscribed.set_result(None)
+
+    def _on_unsubscribe(self, _client: Any, _data: Any, _mid: int, _reasons: Any, _properties: Any) -> None:
+        # A filter that was not subscribed any more is as good.
+        if not self._subscribed.done():
             self._subscribed.set_result(None)
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:

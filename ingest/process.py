@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_QUIET_S = 2.0
+_QUIET_TURNS = 20
 _DECODED_A_TURN = 500
 """Messages decoded before other tasks get their turn."""
 
@@ -60,15 +62,37 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event) -> None:
         await asyncio.gather(work, stopping, return_exceptions=True)
 
 
+async def retire(settings: IngestSettings) -> None:
+    """Take a worker that will not come back out of the group: store what the broker keeps for it, then be forgotten.
+
+    Needed because the broker goes on dealing messages to a worker that is away, until its session expires. The worker
+    itself must not be running.
+
+    Raises: as `run`.
+    """
+    worker = Worker(settings, leaving=True)
+    work = asyncio.create_task(worker.run(), name="ingest-worker")
+    drained = asyncio.create_task(worker.drain(), name="ingest-drain")
+    try:
+        await asyncio.wait((work, drained), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+        drained.result()
+    finally:
+        for task in (work, drained):
+            task.cancel()
+        await asyncio.gather(work, drained, return_exceptions=True)
+
+
 class Worker:
     """The parts of a worker and how they go together."""
 
-    def __init__(self, settings: IngestSettings) -> None:
+    def __init__(self, settings: IngestSettings, *, leaving: bool = False) -> None:
         self._settings = settings
         self._chance = random.Random()
         name = f"greenpark ingest {settings.worker}"
         self._name = name
-        self._inbox = Inbox(settings, self._chance)
+        self._inbox = Inbox(settings, self._chance, leaving=leaving)
         self._directory = Directory(settings.database_url, name=name)
         self._watermarks = Watermarks(
             self._inbox.publish,
@@ -94,6 +118,15 @@ class Worker:
             except BaseExceptionGroup as group:
                 # One failure is what the caller can act on; the others are its echo.
                 raise group.exceptions[0] from None
+
+    async def drain(self) -> None:
+        """Wait until nothing has come for a while and all is acknowledged, then end the session at the broker."""
+        quiet = 0
+        while quiet < _QUIET_TURNS:
+            await asyncio.sleep(_QUIET_S / _QUIET_TURNS)
+            busy = not self._inbox.connected or self._inbox.unacked[0] > 0 or self._watermarks.pending > 0
+            quiet = 0 if busy else quiet + 1
+        self._inbox.end_session()
 
     async def _await_database(self) -> None:
         failures = 0

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest.process import run
+from cli.stack import ports
+from cli.stack.mosquitto import Broker
+from cli.stack.places import service_user
+from ingest.process import retire, run
 from park.wire import Batch, decode_committed, encode
 from store.errors import SchemaError
 
@@ -235,3 +238,72 @@ async def test_stopping_before_anything_is_there_stops(post) -> None:
     """A worker that waits for its database can be stopped."""
     async with working(post.settings("postgresql://nobody@127.0.0.1:1/x")):
         await asyncio.sleep(0.3)
+
+
+@pytest.fixture
+async def own_broker(components, stack_places, post) -> AsyncIterator[Broker]:
+    """A broker that may be killed."""
+    broker = Broker(
+        components.mosquitto,
+        stack_places.broker.with_name(post.group),
+        secret=stack_places.secrets / f"{post.group}.json",
+        port=ports.any_free(),
+        user=service_user("mosquitto"),
+        log=stack_places.logs / f"{post.group}.log",
+    )
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+async def test_a_killed_broker_and_lost_database_connections_are_survived(here, post, own_broker) -> None:
+    """The worker goes on by itself, and what an edge sends again after the outage is stored once."""
+    post.broker = own_broker
+    settings = post.settings(here.url)
+    sent = set()
+
+    async def send(seqs: range) -> None:
+        async with post.publisher() as edge:
+            for seq in seqs:
+                message, rows = payload(seq, here.now_ms - 3_600_000)
+                sent.update(rows)
+                await edge.publish(post.topic(), message, qos=1)
+
+    await subscribed(settings)
+    async with working(settings):
+        await send(range(20))
+        await until(lambda: here.connection.fetchval("SELECT count(*) = 20 FROM batch"))
+        await own_broker.kill()
+        await here.connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'greenpark ingest%'"
+        )
+        await own_broker.start()
+        # Until the worker has subscribed again nobody gets what is sent: an edge sends until it is told otherwise.
+        async with asyncio.timeout(30):
+            while await here.count("batch") < 40:
+                await send(range(40))
+                await asyncio.sleep(0.2)
+    assert set(await stored(here)) == sent
+    assert len(await stored(here)) == len(sent)
+    assert await here.connection.fetchval("SELECT committed::text FROM watermark") == "{[0,40)}"
+
+
+async def test_a_retired_worker_leaves_nothing_behind(here, post) -> None:
+    """The broker deals messages to a worker that is away, too; retiring it stores them and ends its share."""
+    one, two = (post.settings(here.url, worker=name) for name in ("1", "2"))
+    await subscribed(one)
+    await subscribed(two)
+
+    async def send(seqs: range) -> None:
+        async with post.publisher() as edge:
+            for seq in seqs:
+                await edge.publish(post.topic(), payload(seq, here.now_ms - 3_600_000)[0], qos=1)
+
+    async with working(one):
+        await send(range(40))
+        await until(lambda: here.connection.fetchval("SELECT count(*) = 20 FROM batch"))
+        await asyncio.wait_for(retire(two), 20)
+        assert await here.count("batch") == 40
+        await send(range(40, 80))
+        await until(lambda: here.connection.fetchval("SELECT count(*) = 80 FROM batch"))
