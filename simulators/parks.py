@@ -39,6 +39,7 @@ ORIGIN: Final = datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=8)))
 EDGE: Final = "gw1"
 _HEADROOM: Final = 4.0
 """How far above the greatest flow of ordinary weeks a meter's physical limit lies; a burst pipe must fit below."""
+_STEPS_PER_H: Final = 600
 _SAMPLE_WEEKS: Final = (1_894_272, 1_911_744)
 """First buckets of a January and a July week (2024) that show the flows at their greatest."""
 
@@ -264,7 +265,7 @@ def _point(spec: FirmSpec, code: str, origin_us: int) -> SimulatedPoint:
     wanted = next(point for point in trade.points if point.code == code)
     flow = flows(trade)[wanted.flow]
     per_unit = _base_per_unit(wanted.unit, flow, wanted.kind)
-    peak = _peaks(spec.profile)[flow.name] * spec.scale * _HEADROOM / per_unit
+    limit = _peaks(spec.profile)[flow.name] * spec.scale * _HEADROOM / per_unit
     meters: tuple[Meter, ...] = ()
     if wanted.kind is Kind.REGISTER and wanted.meter is not None:
         model = meter_models()[wanted.meter]
@@ -279,6 +280,8 @@ def _point(spec: FirmSpec, code: str, origin_us: int) -> SimulatedPoint:
                 origin_us - 86_400_000_000,
             ),
         )
+        # A dial moves in whole steps: polled every second, one step must not look like a leap.
+        limit = max(limit, _STEPS_PER_H * model.resolution * wanted.multiplier)
     return SimulatedPoint(
         code,
         wanted.name_zh,
@@ -289,7 +292,7 @@ def _point(spec: FirmSpec, code: str, origin_us: int) -> SimulatedPoint:
         wanted.interval_s,
         per_unit,
         meters,
-        _round_up(max(peak, 1e-3)),
+        _round_up(max(limit, 1e-3)),
     )
 
 

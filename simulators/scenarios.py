@@ -178,8 +178,9 @@ def _placed(
     elif spec.lasts_h is not None:
         raise DataError(file, f"{at}.lasts_h", f"expected none: {kind.name} is of span {kind.span!r}")
     else:
-        finish = begin + step_s * 1_000_000 if kind.span == "instant" else end_us
-    if not (start_us < begin < end_us and finish <= end_us):
+        # Past the end, so that the reading at the very end is hit as well.
+        finish = begin + step_s * 1_000_000 if kind.span == "instant" else end_us + 1
+    if not (start_us < begin < end_us and finish <= end_us + 1):
         hours = (end_us - start_us) / _H_US
         raise DataError(file, f"{at}.after_h", f"expected to lie within the scenario's {hours:g} hours")
     return Placed(number, kind, spec.firm, spec.point, begin, finish, values)
