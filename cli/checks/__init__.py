@@ -1,0 +1,1 @@
+"""What `greenpark doctor` looks at: this machine, the database, the broker."""
