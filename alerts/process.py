@@ -7,7 +7,7 @@ import random
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import structlog
@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     from alerts.settings import AlertsSettings
 
 _log = structlog.get_logger()
-_LOST = (
+_LOST: Final = (
     asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
+    # What asyncpg raises when the server's farewell and our next query cross each other.
+    asyncpg.InternalClientError,
     OSError,
     UnreachableError,
 )
 """The database went away or is starting; anything else is a defect and must end the process."""
-_LOST_TOO = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
 
 
 async def run(settings: AlertsSettings, *, stop: asyncio.Event) -> None:
@@ -96,11 +99,11 @@ class _Room:
             try:
                 await work()
             except BaseExceptionGroup as group:
-                _, other = group.split((*_LOST, *_LOST_TOO))
+                _, other = group.split(_LOST)
                 if other is not None:
                     raise
                 error: BaseException = group.exceptions[0]
-            except (*_LOST, *_LOST_TOO) as lost:
+            except _LOST as lost:
                 error = lost
             failures = 1 if time.monotonic() - started > 60 else failures + 1
             wait_s = pause_s(failures, random.random(), first_s=0.5, longest_s=15.0)
@@ -142,7 +145,7 @@ class _Room:
                     await asyncio.wait_for(self._news.wait(), settings.evaluate_every_s)
         finally:
             # A connection that is lost already has nothing to say good-bye to.
-            with suppress(*_LOST, *_LOST_TOO):
+            with suppress(*_LOST):
                 await asyncio.shield(connection.close(timeout=5))
 
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
