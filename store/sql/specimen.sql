@@ -122,3 +122,14 @@ SELECT park_id, firm_id, edge_id, 'specimen', $1::timestamptz, 'started', '{}' F
 INSERT INTO quarantine (received, park_id, firm_id, topic, payload, reason, detail, fingerprint)
 SELECT $1::timestamptz, park_id, firm_id, 'specimen', '', 'columns', 'specimen', decode(md5('specimen' || firm_id), 'hex')
 FROM firm WHERE park_id = $2::int
+
+-- name: target_pack
+INSERT INTO target_pack (pack_id, version, sha256, body, loaded)
+SELECT 'specimen', 1, '', '{"targets": [
+    {"id": "water-reuse", "indicator": "water_reuse_rate", "value": 90, "name_zh": "样例目标", "name_en": "Specimen target"},
+    {"id": "energy", "indicator": null, "value": null, "name_zh": "样例", "name_en": "Specimen"}]}', $1::timestamptz
+WHERE EXISTS (SELECT FROM park WHERE park_id = $2::int) ON CONFLICT DO NOTHING
+
+-- name: park_target_pack
+INSERT INTO park_target_pack (park_id, pack_id)
+SELECT park_id, pack_id FROM park, target_pack WHERE park_id = $2::int AND loaded <= $1::timestamptz

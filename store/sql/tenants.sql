@@ -18,3 +18,15 @@ SELECT role_name, may_write, label FROM api_token WHERE sha256 = $1 AND expires 
 
 -- name: revoke_token
 DELETE FROM api_token WHERE label = $1 RETURNING token_id
+
+-- name: bare_search_path
+-- What a log-in that is not ours has, such as Grafana's.
+SELECT set_config('search_path', '"$user", public', true)
+
+-- name: scopes
+-- Every tenant role with what it may see, to check one against the other.
+SELECT s.role_name::text AS role, s.park_id, s.firm_id,
+       (SELECT coalesce(array_agg(f.firm_id ORDER BY f.firm_id), '{}') FROM firm AS f
+        WHERE f.park_id = s.park_id AND (s.firm_id IS NULL OR f.firm_id = s.firm_id)) AS firms
+FROM tenant_scope AS s WHERE EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = s.role_name)
+ORDER BY 1

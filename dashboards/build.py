@@ -1,0 +1,68 @@
+"""Writes the dashboards as the JSON that Grafana is provisioned with: `python -m dashboards.build [--check]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from dashboards.park_today import Locale, park_today
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+FOLDER: Final = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards"
+LOCALES: Final[tuple[Locale, ...]] = ("zh-CN", "en")
+
+# A new dashboard is one line here.
+DASHBOARDS: Final[dict[str, Callable[[Locale], Dashboard]]] = {"park-today": park_today}
+
+
+def documents() -> dict[str, str]:
+    """Return every dashboard as JSON text by its path below `FOLDER`."""
+    return {f"{locale}/{name}.json": _text(make(locale)) for name, make in DASHBOARDS.items() for locale in LOCALES}
+
+
+def parsed() -> dict[str, dict[str, Any]]:
+    """Return every dashboard as Grafana reads it, by its path."""
+    return {path: json.loads(text) for path, text in documents().items()}
+
+
+def _text(board: Dashboard) -> str:
+    document = json.loads(JSONEncoder().encode(board))
+    for number, panel in enumerate(document["panels"], start=1):
+        panel["id"] = number
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Return the paths whose file is missing or differs, and files that no dashboard makes any more."""
+    wanted = documents()
+    found = {str(path.relative_to(folder)) for path in folder.glob("*/*.json")}
+    changed = {path for path, text in wanted.items() if path not in found or (folder / path).read_text("utf-8") != text}
+    return sorted(changed | (found - set(wanted)))
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Write what differs, remove what nothing makes, and return the paths."""
+    changed, wanted = stale(folder), documents()
+    for path in changed:
+        file = folder / path
+        if path in wanted:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(wanted[path], "utf-8")
+        else:
+            file.unlink()
+    return changed
+
+
+if __name__ == "__main__":
+    differing = stale() if "--check" in sys.argv[1:] else write()
+    for name in differing:
+        print(name)
+    sys.exit(1 if "--check" in sys.argv[1:] and differing else 0)
