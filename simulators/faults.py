@@ -46,9 +46,9 @@ class Parameter(Section, frozen=True, kw_only=True):
 
 
 class Expectation(Section, frozen=True, kw_only=True):
-    """What the platform is expected to do; see the head of `faults.yaml`."""
+    """What the platform is expected to do; see the head of `faults.yaml`. `held`: for whichever reason."""
 
-    step: Literal["none", "advance", "rollover", "glitch", "dip", "held_reset", "held_implausible", "gap", "swap"]
+    step: Literal["none", "advance", "rollover", "glitch", "dip", "held_reset", "held", "gap", "swap"]
     buckets: BucketState
     conserved: bool
     wire: Literal["once", "conflict", "quarantine"]

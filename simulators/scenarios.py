@@ -92,6 +92,15 @@ def scenarios() -> list[str]:
     return shipped("scenarios")
 
 
+def scenario_texts() -> dict[str, str]:
+    """Return each shipped scenario's name with its description, without building it; raises `DataError`."""
+    texts = dict[str, str]()
+    for name in scenarios():
+        file, text = read("scenarios", name, "scenario")
+        texts[name] = parse(text, file, ScenarioSpec).description
+    return texts
+
+
 def scenario(name: str, *, seed: int | None = None, start: datetime | None = None) -> Scenario:
     """Build a shipped scenario, or raise `UnknownName` or `DataError`.
 

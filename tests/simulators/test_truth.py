@@ -14,8 +14,8 @@ from simulators.datafiles import read
 from simulators.errors import DataError, SimulatedTime, UnknownName
 from simulators.firms import SLOTS, day_level, flows, load_profile, profile, profiles
 from simulators.live import leak, stop_reuse, waste
-from simulators.totals import Effect, Totals
 from simulators.quantities import MICRO, quantities
+from simulators.totals import Effect, Totals
 from simulators.weather import weather
 
 START = 1_962_720  # 2025-12-22T00:00Z
