@@ -131,17 +131,6 @@ def fault(name: str) -> FaultKind:
         raise UnknownName("fault", name, catalogue()) from None
 
 
-def table() -> str:
-    """Return the catalogue as a Markdown table, for the documentation."""
-    lines = ["| fault | what happens | truth | expected of the platform | alert |", "|---|---|---|---|---|"]
-    for kind in catalogue().values():
-        alert = kind.expect.alert or "none"
-        lines.append(
-            f"| `{kind.name}` {kind.name_zh} | {kind.description} | {kind.truth} | {kind.platform} | {alert} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def overrides(kind: FaultKind, given: dict[str, float], file: str, field: str) -> dict[str, float]:
     """Return all parameters of a placed fault, or raise `DataError` for one that the kind does not have."""
     for name in given:
@@ -149,9 +138,3 @@ def overrides(kind: FaultKind, given: dict[str, float], file: str, field: str) -
             known = ", ".join(kind.parameters) or "none"
             raise DataError(file, f"{field}.{name}", f"{kind.name} has no such parameter; expected one of: {known}")
     return {name: float(given.get(name, parameter.default)) for name, parameter in kind.parameters.items()}
-
-
-def describe(kind: FaultKind) -> dict[str, object]:
-    """Return a fault kind as plain data, for `--json`."""
-    plain: dict[str, object] = msgspec.to_builtins(kind)
-    return plain

@@ -21,6 +21,7 @@ Amount = Annotated[float, msgspec.Meta(ge=0.0)]
 Level = Annotated[float, msgspec.Meta(ge=0.0, le=1.5)]
 ClockTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):(00|15|30|45)$|^24:00$")]
 MonthDay = Annotated[str, msgspec.Meta(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+Months = Annotated[list[Level], msgspec.Meta(min_length=12, max_length=12)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 SLOTS: Final = 86_400 // BUCKET_S
@@ -70,9 +71,7 @@ class Work(Section, frozen=True, kw_only=True):
     sunday: Level = 1.0
     holiday: Level = 1.0
     spring_festival: SpringFestival = SpringFestival(level=1.0)
-    months: Annotated[list[Level], msgspec.Meta(min_length=12, max_length=12)] = msgspec.field(
-        default_factory=lambda: [1.0] * 12
-    )
+    months: Months = msgspec.field(default_factory=lambda: [1.0] * 12)
     stops: list[Stop] = []
     ramp_min: Annotated[int, msgspec.Meta(ge=0, le=720)] = 60
     day_noise: Share = 0.03
@@ -112,13 +111,14 @@ class Gas(Section, frozen=True, kw_only=True):
 
 
 class Product(Section, frozen=True, kw_only=True):
-    """What is made: `rate_per_h` units at full activity."""
+    """What is made: `rate_per_h` units at full activity, in the mix of the month (twelve factors, January first)."""
 
     code: Name
     name_zh: Name
     name_en: Name
     unit: Literal["piece", "t", "kg", "kWh", "MWh", "m3"]
     rate_per_h: Amount
+    months: Months = msgspec.field(default_factory=lambda: [1.0] * 12)
     noise: Share = 0.05
 
 

@@ -85,6 +85,14 @@ def _shift_slots(work: Work) -> tuple[Rates, Rates]:
     return own, carried
 
 
+def _months(first: int, count: int) -> NDArray[np.int64]:
+    """Return the local month of each bucket, January being 0."""
+    days = (np.arange(first, first + count) + LOCAL_SHIFT) // SLOTS
+    start = local_day(first)
+    months = [calendar_day(day).month - 1 for day in range(start, local_day(first + max(count, 1) - 1) + 1)]
+    return np.array(months, np.int64)[days - start]
+
+
 def _slot(clock: str) -> int:
     return int(clock[:2]) * 4 + int(clock[3:]) // 15
 
@@ -124,6 +132,7 @@ class _Window:
         self.weather: Weather = weather(seed, first, count)
         self.warm = np.maximum(0.0, self.weather.temperature_degc - _WARM_C)
         self.cold = np.maximum(0.0, _COLD_C - self.weather.temperature_degc)
+        self.month = _months(first, count)
         self.flow: dict[str, Micro] = {}
 
     def amount(self, per_h: Rates, stream: str, noise: float) -> Micro:
@@ -142,7 +151,8 @@ class _Window:
     def products(self) -> None:
         for product in self.profile.products:
             name = f"product.{product.code}"
-            self.flow[name] = self.amount(product.rate_per_h * self.drive.activity, name, product.noise)
+            mix = np.array(product.months)[self.month]
+            self.flow[name] = self.amount(product.rate_per_h * mix * self.drive.activity, name, product.noise)
 
     def gas(self) -> None:
         profile, parts = self.profile, list[str]()

@@ -134,7 +134,8 @@ async def committing(broker: Any, park: str) -> AsyncIterator[None]:
 async def test_every_batch_is_acknowledged_by_the_broker_and_committed(broker: Any):
     """Over one connection per edge: sent, acknowledged and committed are equal, with their latencies."""
     plan = LoadPlan(12, 5, 0.2, 1.0, park="loadeach")
-    secrets = {str(plan.address(e)): broker.add_edge("loadeach", plan.address(e).firm, "gw1") for e in range(12)}
+    passwords = broker.add_edges(("loadeach", plan.address(e).firm, "gw1") for e in range(12))
+    secrets = {str(plan.address(e)): password for e, password in enumerate(passwords)}
 
     def credentials(topic: Topic) -> tuple[str, str]:
         return topic.user, secrets[str(topic)]

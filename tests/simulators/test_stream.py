@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import simulators
 from park.buckets import Buckets, consumption
 from park.definition import check_definition
 from park.points import Installation, Kind, Point
 from park.registers import Step
 from park.wire import JSON, MSGPACK, Batch, Event, Status, decode_batch, decode_event, decode_status, parse_topic
+from simulators.catalogue import document, listing
 from simulators.errors import DataError, UnknownName
-from simulators.faults import catalogue, fault, load_catalogue, table
+from simulators.faults import catalogue, fault, load_catalogue
 from simulators.firms import profile, profiles
 from simulators.play import play
 from simulators.scenarios import load_scenario, scenario, scenarios
@@ -25,8 +28,6 @@ from simulators.truth import Expected
 from simulators.truth import load as load_truth
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from park.definition import PointDefinition
     from simulators.truth import FaultTruth, Truth
 
@@ -119,7 +120,15 @@ def test_enough_is_shipped_and_each_has_a_description():
         assert scenario(name).description
         assert scenario(name).description_zh
     assert all(kind.description and kind.description_zh and kind.platform for kind in catalogue().values())
-    assert table().count("\n") == len(catalogue()) + 2
+    for entries in listing().values():
+        assert len({entry["name"] for entry in entries}) == len(entries)
+        assert all(entry["description"] and entry["description_zh"] for entry in entries)
+
+
+def test_the_readme_says_what_is_shipped():
+    """The tables of profiles, faults and scenarios are those of the data files."""
+    readme = (Path(simulators.__file__).parent / "README.md").read_text("utf-8")
+    assert readme.endswith(document()), "write it again with simulators.catalogue.document()"
 
 
 def test_every_fault_is_built_and_the_catalogue_scenario_has_them_all():
@@ -500,6 +509,7 @@ def test_unknown_names_are_answered_with_the_known_ones():
     """Scenarios, faults and profiles by a wrong name."""
     with pytest.raises(UnknownName, match="no scenario 'tea'; known are bad-wiring"):
         scenario("tea")
+    assert scenario("quiet", park_code="other").park.definition.code == "other"
     with pytest.raises(UnknownName, match="no fault 'tea'"):
         fault("tea")
     with pytest.raises(UnknownName, match="no profile 'tea'"):
