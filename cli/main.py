@@ -13,6 +13,7 @@ import typer
 
 from cli.errors import CliError
 from cli.settings import load_settings
+from cli.simulate import app as simulate_app
 from park.errors import ParkError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ park_app = typer.Typer(help="Parks, firms, points and meters.", no_args_is_help=
 token_app = typer.Typer(help="Tokens of the HTTP interface.", no_args_is_help=True)
 app.add_typer(park_app, name="park")
 app.add_typer(token_app, name="token")
+app.add_typer(simulate_app, name="simulate")
 
 SettingsFile = Annotated[
     Path | None,

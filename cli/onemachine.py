@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import httpx
+
 from cli.errors import MissingError
 from cli.stack.components import own_broker_url, own_database_url, silent
 from cli.stack.local import LocalServices, local_services
@@ -63,11 +65,35 @@ class OneMachine:
         )
         return Child(spec, run_directory=self.places.run, **more)  # type: ignore[arg-type]
 
-    async def start_room(self, room: str, *, name: str | None = None, **more: str) -> Child:
-        """Start `greenpark run ROOM`, restarted if it ends by itself."""
-        child = self.child(name or room, ("-m", "cli.main", "run", room), self.environment(room, **more))
+    async def start_room(self, room: str, *, name: str | None = None, ready: str | None = None, **more: str) -> Child:
+        """Start `greenpark run ROOM`, restarted if it ends by itself.
+
+        Args:
+            room: which.
+            name: of the process, where a room runs more than once.
+            ready: wait until this gauge of the room's metrics is not zero.
+            more: environment variables, beside the database's and the broker's.
+        """
+        port = self.ports.get(f"{room}-metrics", 0)
+
+        async def is_ready() -> bool:
+            return ready is None or await asyncio.to_thread(metric, port, ready) > 0
+
+        child = self.child(
+            name or room, ("-m", "cli.main", "run", room), self.environment(room, **more), ready=is_ready
+        )
         await self.supervisor.start(child, restart=Restart())
         return child
+
+
+def metric(port: int, name: str) -> float:
+    """Return a room's metric, summed over its labels; 0 while the room does not answer."""
+    try:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False).text
+    except httpx.HTTPError:
+        return 0.0
+    lines = (line for line in text.splitlines() if line.startswith((name + "{", name + " ")))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 @asynccontextmanager

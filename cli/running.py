@@ -76,7 +76,13 @@ def run_room(room: str, settings: Settings) -> None:
     coroutine = runner(room, settings)
     if settings.metrics.port:
         start_http_server(settings.metrics.port, settings.metrics.host)
-    asyncio.run(_until_signalled(room, coroutine))
+    if room == "edge":
+        asyncio.run(_until_signalled(room, coroutine))
+        return
+    # A faster event loop; servers have it, a gateway does without.
+    import uvloop  # noqa: PLC0415
+
+    uvloop.run(_until_signalled(room, coroutine))
 
 
 async def _until_signalled(room: str, coroutine: Runner) -> None:

@@ -6,10 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from cli.demo import receiver
 from cli.demo.probe import p99
+from cli.onemachine import metric
 from store import overview
 
 if TYPE_CHECKING:
@@ -57,19 +56,12 @@ async def _settled_readings(stage: Stage) -> int:
     """Return what the edges say they wrote to disk, once it no longer grows."""
     before = -1
     for _ in range(20):
-        now = await asyncio.to_thread(_scrape, stage.machine.ports["edge-metrics"], "greenpark_edge_readings_total")
+        now = int(await asyncio.to_thread(metric, stage.machine.ports["edge-metrics"], "greenpark_edge_readings_total"))
         if now == before:
             break
         before = now
         await asyncio.sleep(1.5)
     return before
-
-
-def _scrape(port: int, name: str) -> int:
-    """Sum a counter over its labels."""
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False).text
-    lines = (line for line in text.splitlines() if line.startswith((name + "{", name + " ")))
-    return int(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -112,7 +112,14 @@ def _flow(view: View, k: int) -> Panel:
 
 
 def _indicators(view: View, k: int) -> Table:
-    table = Table(title=_word("indicators", k), title_justify="left", expand=True, box=SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=_word("indicators", k),
+        title_justify="left",
+        expand=True,
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column(_word("firm", k), no_wrap=True, max_width=18, overflow="ellipsis")
     for name in ("energy", "energy_equal", "per_product", "reuse", "reuse_now"):
         table.add_column(_word(name, k), justify="right", no_wrap=True)

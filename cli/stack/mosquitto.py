@@ -81,7 +81,7 @@ class BrokerSettings:
 
     listeners: tuple[Listener, ...]
     directory: Path
-    max_inflight_messages: int = 1_000
+    max_inflight_messages: int = 10_000
     max_queued_messages: int = 1_000_000
     max_queued_bytes: int = 512 * 1024 * 1024
     # Above the wire's limit, so that ingest sees what is too large and can say so; beyond, the broker refuses.

@@ -1,0 +1,1 @@
+"""The score: what the platform holds, compared with what truly happened."""
