@@ -6,7 +6,7 @@ what a change can reach; a rebuild computes everything, and both give the same r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from park.buckets import consumption
 from park.calendar import BUCKET_US, GRAINS, Grain, Period, from_us, period, to_us
 from park.periods import period_starts
+from park.points import Kind, Label
 from store import ledger as store
 from store.ledger import LedgerRows, PeriodRows, Readings, Window
 
@@ -149,7 +150,7 @@ async def advance(
 ) -> Advance:
     """Recompute what the marks can reach, inside the caller's transaction."""
     spans = merge([(mark.point_id, mark.t_from, mark.t_to) for mark in marks])
-    wanted = _one_each(await store.windows(connection, spans))
+    wanted = reach(points, _one_each(await store.windows(connection, spans)))
     raw = await store.readings(connection, wanted)
     new = compute(points, raw, wanted, now=now, run_id=run_id)
     old = await store.stored_rows(connection, wanted)
@@ -177,7 +178,7 @@ async def rebuild(
         Window(int(raw.point_id[a]), _bucket(raw.t_us[a]), _bucket(raw.t_us[b]))
         for a, b in zip(starts, ends, strict=True)
     ]
-    rows = compute(points, raw, wanted, now=now, run_id=run_id)
+    rows = compute(points, raw, reach(points, wanted), now=now, run_id=run_id)
     await store.copy_new(connection, rows)
     touched: dict[Grain, list[Period]] = {}
     for grain in GRAINS:
@@ -211,6 +212,26 @@ def merge(spans: Iterable[tuple[int, datetime, datetime]]) -> list[tuple[int, da
         before = joined.get(point_id, (t_from, t_to))
         joined[point_id] = (min(before[0], t_from), max(before[1], t_to))
     return [(point_id, a, b) for point_id, (a, b) in sorted(joined.items())]
+
+
+def reach(points: Sequence[MeteredPoint], wanted: Sequence[Window]) -> list[Window]:
+    """Widen the windows of interval points: a reading's time names one end of its interval, the other may lie beyond.
+
+    Between readings their neighbours widen a window far enough; before the first and after the last nothing does.
+    """
+    by_id = {metered.point.point_id: metered.point for metered in points}
+    widened = []
+    for window in wanted:
+        point, found = by_id[window.point_id], window
+        if point.kind is Kind.INTERVAL:
+            length_us = point.interval_s * 1_000_000
+            if point.label is Label.END:
+                found = replace(window, first_bucket=_bucket(to_us(window.first_bucket) - length_us))
+            else:
+                last_us = to_us(window.last_bucket) + BUCKET_US - 1
+                found = replace(window, last_bucket=_bucket(last_us + length_us))
+        widened.append(found)
+    return widened
 
 
 def _one_each(found: Sequence[Window]) -> list[Window]:
