@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 10.0
 _FAREWELL_S: Final = 3.0
+_NOBODY: Final = 0x10
 _LIMITS: Final = (
     "ReceiveMaximum",
     "MaximumPacketSize",
@@ -86,8 +87,8 @@ class Link:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     _answers: dict[tuple[str, int], asyncio.Future[list[int]]] = field(default_factory=dict)
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, content_type: str = "") -> None:
-        """Publish at QoS 1 and wait for the broker's answer.
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, content_type: str = "") -> bool:
+        """Publish at QoS 1 and wait for the broker's answer; False if it says that nobody is subscribed.
 
         Raises:
             BrokerRefusedError: the broker does not take it from this user.
@@ -103,6 +104,7 @@ class Link:
         [code] = await self._answer("publish", info.mid)
         if code >= 0x80:
             raise BrokerRefusedError(code, f"the broker refuses a message to {topic} (reason {code:#04x})")
+        return code != _NOBODY
 
     async def subscribe(self, topic_filter: str, qos: int = 1) -> int:
         """Subscribe and return the broker's reason code; 0x80 and above: refused.
