@@ -113,7 +113,7 @@ async def check(url: str, *, now: datetime | None = None, days: int = 7) -> Repo
     async with open_pool(url, application="greenpark dashboards", min_size=0, max_size=2, read_only=True) as pool:
         tenants = await _tenants(pool)
         if not tenants:
-            report.failed.append("no tenant in this database; make one with `greenpark tenant add`")
+            report.failed.append("no tenant in this database; make one with `greenpark token add PARK --label …`")
         for tenant in tenants:
             for path, document in documents.items():
                 await _check_document(pool, tenant, path, document, view, report)
