@@ -22,7 +22,6 @@ SERVICE_KEYS = {
     *("logging", "command", "environment", "secrets", "volumes", "networks", "shm_size", "healthcheck", "user"),
     *("ports", "depends_on"),
 }
-)
 
 
 def test_every_service_uses_known_keys_and_only_declared_things() -> None:
