@@ -6,7 +6,7 @@ What the role does not see does not exist: the functions answer None or leave ro
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
@@ -85,7 +85,17 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
         msg = f"the database went away: {error or type(error).__name__}"
         raise UnreachableError(msg) from error
     finally:
-        await pool.release(connection, timeout=5)
+        # Giving back resets the session; where that fails, the pool has thrown the connection away already.
+        with suppress(OSError, asyncpg.PostgresError, *_GONE):
+            await pool.release(connection, timeout=5)
+
+
+async def _forget(pool: Pool, connection: Connection) -> None:
+    # A connection that the server has cut may have left the pool by itself, and then refuses every call.
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+    with suppress(OSError, asyncpg.PostgresError, *_GONE):
+        await pool.release(connection)
 
 
 async def _working(pool: Pool) -> Connection:
@@ -99,15 +109,13 @@ async def _working(pool: Pool) -> Connection:
         try:
             await connection.fetchval(queries("browse")["alive"])
         except (OSError, asyncpg.PostgresError, *_GONE) as error:
-            connection.terminate()
-            await pool.release(connection)
+            await _forget(pool, connection)
             if attempt == pool.get_max_size():
                 msg = f"the database does not answer: {error or type(error).__name__}"
                 raise UnreachableError(msg) from error
         except BaseException:
             # Cancelled in the middle: a connection that is never given back would block the pool's end for ever.
-            connection.terminate()
-            await pool.release(connection)
+            await _forget(pool, connection)
             raise
         else:
             return connection
