@@ -85,7 +85,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def _command(words: list[str]) -> tuple[click.Command, list[str]]:
     """Walk down the command's tree as far as the words go; return where they lead and what is left."""
     here: Any = typer.main.get_command(app)
-    while words and getattr(here, "commands", None):
+    while words and not words[0].startswith("-") and getattr(here, "commands", None):
         assert words[0] in here.commands, f"greenpark has no command {words[0]!r}"
         here, words = here.commands[words[0]], words[1:]
     return here, words
