@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
 import time
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from cli.onemachine import one_machine
 from cli.parks import apply_file, read_definition
 from cli.progress import Steps
 from cli.replay.errors import IncompleteError, RowsError
-from cli.replay.mapping import boot_of, load_mapping, points_of, shifts_s
+from cli.replay.mapping import load_mapping, points_of, shifts_s
 from cli.replay.outcome import compare, registered_edge, stored_readings, why_missing, with_consumption
 from cli.replay.result import Result
-from cli.replay.rows import read_rows
+from cli.replay.rows import boot_of, read_rows
 from cli.replay.sender import Sender
 from ingest.inbox import parse_broker_url
 from park.wire import Committed
@@ -68,7 +67,6 @@ class _Source:
     park_file: Path | None
     registered: dict[str, RegisteredPoint] | None
     readings: Readings
-    sha256: str
 
     def shifts(self, registered: dict[str, RegisteredPoint]) -> list[int]:
         """Return what brings the file's times to the registered labels; see `shifts_s`."""
@@ -138,9 +136,9 @@ async def _read(request: Request, steps: Steps) -> _Source:
         # Before anything is started: a mapping that does not fit its own park is wrong whatever the database holds.
         registered = points_of(read_definition(park_file), mapping, request.mapping.name)
         shifts_s(mapping, registered, request.mapping.name)
-    readings, sha256 = await asyncio.to_thread(_rows, request.file, mapping)
+    readings = await asyncio.to_thread(_rows, request.file, mapping)
     steps.done(f"{len(readings):,} readings in {readings.rows:,} rows")
-    return _Source(request, mapping, park_file, registered, readings, sha256)
+    return _Source(request, mapping, park_file, registered, readings)
 
 
 def _text(file: Path) -> str:
@@ -154,12 +152,10 @@ def _text(file: Path) -> str:
         raise MissingError(msg) from None
 
 
-def _rows(file: Path, mapping: Mapping) -> tuple[Readings, str]:
+def _rows(file: Path, mapping: Mapping) -> Readings:
     try:
-        with file.open("rb") as raw:
-            sha256 = hashlib.file_digest(raw, "sha256").hexdigest()
         with file.open(encoding=mapping.csv.encoding, newline="") as lines:
-            return read_rows(lines, file.name, mapping, time.time_ns() // 1_000_000), sha256
+            return read_rows(lines, file.name, mapping, time.time_ns() // 1_000_000)
     except OSError as error:
         raise RowsError(f"{file}: {error.strerror}") from None
 
@@ -208,7 +204,8 @@ async def _replay(source: _Source, where: _Where, steps: Steps, began: float) ->
 async def _without_database(source: _Source, where: _Where, steps: Steps, began: float) -> Result:
     """Send, and believe the watermark: the park document is all that is known of the points."""
     shifts = [0] * len(source.mapping.columns) if source.registered is None else source.shifts(source.registered)
-    readings, boot = source.readings.shifted(shifts), boot_of(source.sha256, source.mapping, shifts)
+    readings = source.readings.shifted(shifts)
+    boot = boot_of(readings, source.mapping.edge)
     sent = await _send(source, where, readings, boot, None, steps)
     notes = (*_notes(source), "no database is set, so what was stored and what came of it was not looked at")
     return _result(source, boot, sent, points=compare(readings, None), notes=notes, took_s=time.monotonic() - began)
@@ -218,7 +215,8 @@ async def _with_database(source: _Source, where: _Where, connection: Connection,
     """Send what the database lacks, wait until it is computed, and look at every reading."""
     edge = await registered_edge(connection, source.mapping)
     shifts = source.shifts(edge.points)
-    readings, boot = source.readings.shifted(shifts), boot_of(source.sha256, source.mapping, shifts)
+    readings = source.readings.shifted(shifts)
+    boot = boot_of(readings, source.mapping.edge)
     known = await store.watermark(connection, edge.edge_id, boot)
     committed = Committed(boot, 0) if known is None else Committed(boot, known.floor, list(known.ranges))
     before = compare(readings, await stored_readings(connection, edge, readings))

@@ -20,7 +20,6 @@ skip_bad_rows: false
 from __future__ import annotations
 
 import codecs
-import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,13 +36,10 @@ from park.wire import Channel, Topic, is_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Dictionary
-    from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
     from park.definition import ParkDefinition
 
-_FORMAT_VERSION: Final = 1
-"""Part of the fingerprint: to be raised when the same file and mapping would give other batches."""
 Fold = Literal["error", "earlier", "later", "in_order"]
 _NAMED_FORMATS: Final = frozenset({"iso", "unix_s", "unix_ms"})
 
@@ -261,17 +257,6 @@ def shifts_s(mapping: Mapping, registered: Dictionary[str, RegisteredPoint], fil
             raise DataFileError(file, "time.interval_s", message)
         shifts.append(((point.label is Label.END) - (mapping.time.label is Label.END)) * mapping.time.interval_s)
     return shifts
-
-
-def boot_of(file_sha256: str, mapping: Mapping, shifts: Sequence[int]) -> str:
-    """Return the name under which this very file, so mapped, is sent: with a chunk's number it names a batch for ever.
-
-    Where the park document lies changes nothing about the readings, so it does not count.
-    """
-    meaning = msgspec.json.encode(msgspec.structs.replace(mapping, park=None), order="deterministic")
-    parts = (str(_FORMAT_VERSION).encode(), file_sha256.encode(), meaning, repr(list(shifts)).encode())
-    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
-    return f"replay-{digest[:40]}"
 
 
 def instants(local: datetime, tz: ZoneInfo) -> list[datetime]:

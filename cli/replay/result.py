@@ -40,7 +40,7 @@ class Result:
     """One replay.
 
     Attributes:
-        boot: the name of file and mapping on the wire.
+        boot: the name of these readings on the wire.
         rows, empty_cells, bad_rows: of the file; bad rows were left out.
         readings: in the file.
         sent: published in this run.

@@ -6,6 +6,7 @@ Cells that hold nothing are gaps, never zeros. A row that is wrong in one cell i
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import re
 from array import array
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from cli.replay.mapping import Mapping
 
 CHUNK: Final = 2_000
-"""Readings in a batch. Part of what names a batch: do not change without raising the mapping's format version."""
+"""Readings in a batch."""
 _KEPT: Final = 100
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _FUTURE_MS: Final = 600_000
@@ -104,6 +105,18 @@ class Readings:
             seq=chunk,
             sent=sent_ms,
         )
+
+
+def boot_of(readings: Readings, edge: str) -> str:
+    """Return the name under which these very readings are sent: with a chunk's number it names a batch for ever.
+
+    It follows from what the mapping makes of the file, and from nothing else: a comment, a blank line or the place of
+    the park document change nothing that is sent.
+    """
+    digest = hashlib.sha256(repr((CHUNK, edge, readings.points, readings.units)).encode())
+    for column, kind in ((readings.t_ms, "<i8"), (readings.point, "<i2"), (readings.value, "<f8")):
+        digest.update(column.astype(kind).tobytes())
+    return f"replay-{digest.hexdigest()[:40]}"
 
 
 class _WrongRowError(ValueError):

@@ -1,6 +1,6 @@
 """Batches to the broker, as an edge sends them, until the watermark says that the database has them all.
 
-The boot names file and mapping, and `seq` the chunk, so the watermark of an earlier run tells what need not be sent,
+The boot names what the file says, and `seq` the chunk, so the watermark of an earlier run tells what need not be sent,
 and what is sent twice is recognised.
 """
 
@@ -69,7 +69,7 @@ class Sender:
         address: the broker, and whom to be there.
         topic: the edge's data topic.
         readings: what to send.
-        boot: the name of file and mapping.
+        boot: see `boot_of`.
         known: what the database itself said to have of this boot. Without a database it is None, and then the
             broker's retained watermark counts.
         on_covered: told of readings that are found to be in the database.
