@@ -17,6 +17,7 @@ from alerts.settings import AlertsSettings
 from api.settings import ApiSettings
 from cli.main import app
 from cli.settings import LogSettings, MetricsSettings, load_settings
+from cli.stack.mosquitto import BrokerSettings, render_acl, render_config
 from edge.config import parse_configs
 from ingest.settings import IngestSettings
 from park.definition import load_definition
@@ -192,6 +193,20 @@ def test_the_wires_examples_follow_the_contract() -> None:
     payload = re.search(r"-m '(.*)'", command)
     assert payload is not None
     assert decode_batch(payload[1].encode()).points == ["W-001", "W-002"]
+
+
+def test_the_brokers_rights_and_limits_are_those_of_the_code() -> None:
+    """The security page shows the rights that the code writes, and no limit that differs from the code's."""
+    text = text_of(ROOT / "docs/security.md")
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    rights, config = (block for language, block in found if not language)
+    assert rights == render_acl()
+    settings = BrokerSettings((), Path("/"))
+    ours = dict(line.split(" ", 1) for line in render_config(settings).splitlines() if " " in line)
+    told = dict(line.split(" ", 1) for line in config.splitlines() if " " in line)
+    same = [name for name in told if name in ours and not name.endswith(("_file", "_location"))]
+    assert len(same) >= 8
+    assert {name: told[name] for name in same} == {name: ours[name] for name in same}
 
 
 def test_reasons_are_told_completely() -> None:
