@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from park.calendar import BUCKET_S, BUCKET_US, to_us
+from park.calendar import BUCKET_US, EPOCH, to_us
 from park.points import Installation, Kind, Label, Point, Quality
 from park.registers import US_PER_HOUR, Curve, Step, curve
 
@@ -60,7 +60,8 @@ def consumption(
 
     Args:
         point: what is measured.
-        installations: the meters that stood there; registers need one, the others use it for the multiplier.
+        installations: the meters that stood there. A register without one has no consumption, as nobody knows its
+            multiplier; amounts and rates without one count as they come.
         t_us: instants of the raw readings, rising strictly. For exact results they must include the neighbours before
             and after the buckets asked for: `2 × GLITCH_READINGS + 1` of either side are always enough.
         value: dial values, amounts or rates, same shape.
@@ -73,7 +74,7 @@ def consumption(
     good = quality < Quality.BAD
     t_us, value = t_us[good], value[good]
     max_gap_us = max(int(1.5 * point.interval_s * _US_PER_S), _MIN_GAP_US)
-    for k, meter in enumerate(installations):
+    for k, meter in enumerate(installations or _bare(point)):
         t, v = _of_installation(t_us, value, meter, register=point.kind is Kind.REGISTER)
         if len(t) == 0:
             continue
@@ -121,6 +122,11 @@ def consumption(
                 zeros.astype(np.int16),
             )
     return _finish(out, edges)
+
+
+def _bare(point: Point) -> tuple[Installation, ...]:
+    """Amounts and rates come ready made, from an analyser or a file: they need no meter."""
+    return () if point.kind is Kind.REGISTER else (Installation(0, "", None, 1.0, EPOCH, None),)
 
 
 def _empty(edges: Instants) -> dict[str, np.ndarray]:

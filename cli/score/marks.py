@@ -224,7 +224,7 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
                 if Scope.FIRM not in indicator.scopes or "day" not in indicator.grains:
                     continue
                 inputs = [k for k in rows if truth.points[k].carrier in indicator.inputs]
-                if any(np.any(truth.expected[k, inside] >= Expected.MISSING) for k in inputs):
+                if not all(_knowable(truth.expected[k, inside]) for k in inputs):
                     continue  # what the platform cannot know is not held against it here
                 expected = _true(indicator.id, list(amounts.values()), day, tz)
                 row = have.get((firm, indicator.id, day.start))
@@ -239,6 +239,13 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
                     if error > error_max:
                         error_max, worst = error, f"{firm} {indicator.id} {day.start:%Y-%m-%d}"
     return IndicatorMarks(compared, error_max, wrong, worst)
+
+
+def _knowable(expected: NDArray[np.uint8]) -> bool:
+    """Tell whether a day's sum can be known: nothing is missing, and no gap reaches over midnight."""
+    return bool(
+        np.all(expected < Expected.MISSING) or np.all(expected[expected >= Expected.MISSING] == Expected.KNOWN)
+    ) and (expected[0] == expected[-1] == Expected.MEASURED)
 
 
 def _amount(truth: Truth, k: int, inside: NDArray[np.bool_], day: Period) -> Amount:

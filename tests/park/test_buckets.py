@@ -311,3 +311,13 @@ def test_neighbouring_windows_add_up(increments: list[tuple[int, float]], width:
     count = int(seconds[-1] // 900) + 1
     parts = [buckets(readings, first=k, count=width) for k in range(0, count, width)]
     assert sum(map(total, parts)) == pytest.approx(total(buckets(readings, count=count)), rel=1e-9, abs=1e-6)
+
+
+def test_amounts_without_a_meter_count_as_they_come_and_registers_do_not() -> None:
+    """An analyser's hourly amounts need no installation; a register's multiplier must be known."""
+    hour_us = 3_600_000_000
+    t_us, value, quality = np.array([hour_us]), np.array([8.0]), np.zeros(1, np.int16)
+    for kind, total in ((Kind.INTERVAL, 8.0), (Kind.REGISTER, 0.0)):
+        point = Point(1, 1, "A-001", kind, "nox", Direction.OUT, "kg", 3600)
+        found = consumption(point, (), t_us, value, quality, first_us=0, count=4)
+        assert np.nansum(found.measured) == pytest.approx(total)
