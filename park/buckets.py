@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from park.calendar import BUCKET_US, EPOCH, to_us
+from park.calendar import BUCKET_S, BUCKET_US, EPOCH, to_us
 from park.points import Installation, Kind, Label, Point, Quality
 from park.registers import US_PER_HOUR, Curve, Step, curve
 
