@@ -94,7 +94,15 @@ async def _run(machine: OneMachine, built: stream.Stream, takes_s: float, steps:
     wanted = _batches(built.deliveries)
     deadline = time.monotonic() + 3 * takes_s
     async with connected(machine.database_url) as connection:
-        await _settled(connection, truth.park.code, wanted, deadline)
+        settled = asyncio.create_task(_settled(connection, truth.park.code, wanted, deadline), name="settled")
+        failed = asyncio.ensure_future(machine.supervisor.failed())
+        await asyncio.wait([settled, failed], return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (settled, failed):
+            if not waiting.done():
+                waiting.cancel()
+        if failed.done() and not failed.cancelled():
+            raise failed.result()
+        await settled
     steps.done("computed")
 
 
