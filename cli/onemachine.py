@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -139,3 +140,35 @@ async def one_machine(
                 else {}
             )
             yield OneMachine(services.places, url, broker, supervisor, ports)
+
+
+@asynccontextmanager
+async def fresh_machine(
+    var: Path, name: str, *, progress: Progress = silent, port_names: tuple[str, ...] = ()
+) -> AsyncIterator[OneMachine]:
+    """Open an empty machine below `var/NAME` that shares the components of `var`; what was there before is removed.
+
+    Raises:
+        StackError: a component is missing, or another process works there.
+    """
+    root = _emptied(var, name)
+    async with one_machine(root, progress=progress, port_names=port_names) as machine:
+        yield machine
+
+
+def _emptied(var: Path, name: str) -> Path:
+    """Return the directory `var/NAME` with nothing of an earlier run in it but its ports."""
+    root = var / name
+    (var / "components").mkdir(parents=True, exist_ok=True)
+    root.mkdir(exist_ok=True)
+    with exclusive(root):
+        for entry in root.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name in {"service-directory", "ports.json"}:
+                continue
+            elif not entry.is_symlink() and not entry.name.startswith("lock"):
+                entry.unlink()
+    if not (root / "components").exists():
+        (root / "components").symlink_to(os.path.relpath(var / "components", root))
+    return root

@@ -58,6 +58,11 @@ class Steps:
         if self._task is not None:
             self._progress.advance(self._task, amount)
 
+    def at(self, completed: float, what: str) -> None:
+        """Set how far the step is, and say what it does."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=completed, description=what)
+
     def component(self, component: str, step: str, done: int, total: int, /) -> None:
         """Show how far a component's set-up is; fits `cli.stack.components.Progress`."""
         if self._task is not None:

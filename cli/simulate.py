@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 app = typer.Typer(help="Simulated parks with ground truth: list, score, load.", no_args_is_help=True)
@@ -17,15 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for 
 @app.command("list")
 def list_all(json_output: Json = False) -> None:
     """List firm profiles, faults and scenarios."""
-    from simulators.faults import catalogue  # noqa: PLC0415
-    from simulators.firms import profile, profiles  # noqa: PLC0415
-    from simulators.scenarios import scenario_texts  # noqa: PLC0415
+    from simulators.catalogue import listing  # noqa: PLC0415
 
-    found = {
-        "profiles": [{"name": name, "description": profile(name).description} for name in profiles()],
-        "faults": [{"name": kind.name, "description": kind.description} for kind in catalogue().values()],
-        "scenarios": [{"name": name, "description": text} for name, text in scenario_texts().items()],
-    }
+    found = listing()
     if json_output:
         print(json.dumps(found, ensure_ascii=False))
         return
@@ -55,4 +50,28 @@ def score(
     else:
         show(found)
     if broken(found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(
+    edges: Annotated[int, typer.Option(help="How many edges.", min=1)] = 100,
+    points: Annotated[int, typer.Option(help="Points of each edge.", min=1)] = 100,
+    interval: Annotated[float, typer.Option(help="Seconds between two batches of an edge.", min=0.01)] = 1.0,
+    seconds: Annotated[float, typer.Option(help="How long.", min=1)] = 30.0,
+    null: Annotated[bool, typer.Option("--null", help="Send nowhere: how fast is the generator itself?")] = False,
+    var: Annotated[Path, typer.Option("--var", help="The stack it starts lives in VAR/load.")] = Path("var"),
+    json_output: Json = False,
+) -> None:
+    """Put load on a fresh stack (database, broker, ingest), and report what became of it.
+
+    Open loop: it does not slow down because the platform does; what the platform cannot take waits or is counted.
+    """
+    from cli.loading import LoadOptions, as_text, run_load  # noqa: PLC0415
+    from simulators.load import LoadPlan  # noqa: PLC0415
+
+    plan = LoadPlan(edges=edges, points=points, interval_s=interval, seconds=seconds)
+    report = asyncio.run(run_load(LoadOptions(plan, var.resolve(), null)))
+    print(msgspec.json.encode(report).decode() if json_output else as_text(report))
+    if report.failure:
         raise typer.Exit(1)

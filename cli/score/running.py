@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.errors import RefusedError
-from cli.onemachine import one_machine
+from cli.onemachine import fresh_machine
 from cli.progress import Steps
 from cli.score.marks import Score, mark_alerts, mark_indicators, mark_ledger, mark_readings
 from cli.score.sending import send
@@ -50,29 +48,11 @@ async def run_score(name: str, var: Path, *, seed: int | None = None) -> Score:
         chosen = scenario(name, seed=seed)
         built = await asyncio.to_thread(stream.build, chosen)
         steps.done(f"scenario {name}: {len(built.deliveries):,} messages")
-        root = _fresh_root(var)
         steps.begin("database and broker")
-        async with one_machine(root, progress=steps.component, port_names=_PORTS) as machine:
+        async with fresh_machine(var, "score", progress=steps.component, port_names=_PORTS) as machine:
             await _run(machine, built, chosen.takes_s, steps)
             async with connected(machine.database_url) as connection:
                 return await mark(connection, built.truth)
-
-
-def _fresh_root(var: Path) -> Path:
-    """Return an empty directory for the stack, which shares the components that are there already."""
-    root = var / "score"
-    components = var / "components"
-    components.mkdir(parents=True, exist_ok=True)
-    if root.exists():
-        for entry in root.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif not entry.is_symlink():
-                entry.unlink()
-    root.mkdir(exist_ok=True)
-    if not (root / "components").exists():
-        (root / "components").symlink_to(os.path.relpath(components, root))
-    return root
 
 
 async def _run(machine: OneMachine, built: stream.Stream, takes_s: float, steps: Steps) -> None:
