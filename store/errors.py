@@ -5,7 +5,7 @@ StoreError
 ├── UnsuitableError      the server lacks something: version, extension, privilege; says what to install
 ├── SchemaError          the schema is older or newer than this program; says which command to run
 ├── OccupiedError        history is to be laid down where there are readings already
-├── UnknownNameError     a park, firm, point, edge or episode that is not there
+├── UnknownNameError     a park, firm, point, edge, episode, recipient or token that is not there
 └── EpisodeStateError    an episode is not in the state that a person's action needs
 """
 
@@ -54,17 +54,24 @@ class OccupiedError(StoreError):
         self.point_id = point_id
 
 
+_LISTED_BY = {
+    "episode": "greenpark alerts list",
+    "recipient": "greenpark recipient list",
+    "token": "greenpark token list",
+}
+
+
 class UnknownNameError(StoreError):
     """A name that the database does not know.
 
     Attributes:
-        kind: `park`, `firm`, `edge`, `point`.
+        kind: `park`, `firm`, `edge`, `point`, `episode`, `recipient`, `token`.
         name: what was asked for.
     """
 
     def __init__(self, kind: str, name: str) -> None:
         """Name what is missing."""
-        super().__init__(f"no {kind} {name!r} here; `greenpark park show` lists what there is")
+        super().__init__(f"no {kind} {name!r} here; `{_LISTED_BY.get(kind, 'greenpark park show')}` lists what there is")
         self.kind = kind
         self.name = name
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from store.errors import UnknownNameError
 from store.queries import queries
 
 if TYPE_CHECKING:
@@ -76,6 +77,41 @@ async def add_recipient(
         queries("outbox")["add_recipient"], park_id, firm_id, name, channel, address, locale, min_severity
     )
     return recipient_id
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRecipient:
+    """Somebody who is told, with the codes of park and firm. The address may hold a secret."""
+
+    recipient_id: int
+    park: str
+    firm: str | None
+    name: str
+    channel: str
+    address: str = field(repr=False)
+    locale: str
+    min_severity: str
+
+
+async def list_recipients(connection: Connection, park: str | None = None) -> list[NamedRecipient]:
+    """Return who is told anything of a park (by code) or of all."""
+    rows = await connection.fetch(queries("outbox")["recipients_listed"], park)
+    return [NamedRecipient(**dict(row)) for row in rows]
+
+
+async def remove_recipient(connection: Connection, recipient_id: int) -> int:
+    """Tell somebody nothing more and forget the address; return how many waiting messages that gave up.
+
+    What was sent stays on record.
+
+    Raises:
+        UnknownNameError: no such recipient, or removed before.
+    """
+    sql = queries("outbox")
+    async with connection.transaction():
+        if await connection.fetchval(sql["remove_recipient"], recipient_id) is None:
+            raise UnknownNameError("recipient", str(recipient_id))
+        return len(await connection.fetch(sql["expire_of_recipient"], recipient_id))
 
 
 async def enqueue(

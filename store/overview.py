@@ -70,20 +70,3 @@ async def standings(connection: Connection, park_id: int) -> list[dict[str, Any]
 async def episodes(connection: Connection, park_id: int, since: datetime, limit: int) -> list[dict[str, Any]]:
     """Return unfinished episodes and those that changed since an instant, newest first."""
     return [dict(row) for row in await connection.fetch(queries("overview")["episodes"], park_id, since, limit)]
-
-
-async def add_recipient(
-    connection: Connection,
-    park_id: int,
-    firm_id: int | None,
-    *,
-    name: str,
-    channel: str,
-    address: str,
-    locale: str = "zh-CN",
-    min_severity: str = "info",
-) -> None:
-    """Have alerts of a park (firm None) or firm sent to an address."""
-    await connection.execute(
-        queries("overview")["add_recipient"], park_id, firm_id, name, channel, address, locale, min_severity
-    )

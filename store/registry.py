@@ -137,7 +137,7 @@ async def _apply_point(connection: Connection, owner: tuple[int, int, int | None
     if wanted and wanted != [tuple(r[name] for name in _INSTALLATION_FIELDS) for r in rows]:
         await connection.execute(sql["delete_installations"], row["point_id"])
         await connection.executemany(sql["insert_installation"], [(row["point_id"], *fields) for fields in wanted])
-        changed = changed or bool(rows)
+        changed = True
     if changed:
         await connection.execute(sql["mark_dirty_all"], row["point_id"], "park document")
     return changed
@@ -220,6 +220,23 @@ async def edges(connection: Connection) -> list[EdgeRow]:
     for row in await connection.fetch(sql["points_of_edges"]):
         points.setdefault(row["edge_id"], {})[row["code"]] = (row["point_id"], row["unit"])
     return [EdgeRow(**dict(row), points=points.get(row["edge_id"], {})) for row in await connection.fetch(sql["edges"])]
+
+
+@dataclass(frozen=True, slots=True)
+class PointName:
+    """A point as people know it."""
+
+    code: str
+    carrier: str
+    unit: str
+    name_zh: str
+    name_en: str
+
+
+async def point_names(connection: Connection, firm_id: int) -> list[PointName]:
+    """Return a firm's points by code."""
+    rows = await connection.fetch(queries("registry")["point_names"], firm_id)
+    return [PointName(**dict(row)) for row in rows]
 
 
 async def registry_version(connection: Connection) -> int:

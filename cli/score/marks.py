@@ -175,7 +175,7 @@ def mark_ledger(truth: Truth, held: HeldLedger, ids: Mapping[tuple[str, str], in
         beyond = max(0.0, abs(total - true) - 2 * point.step - 1e-9 * abs(true))
         expected = truth.expected[k]
         state = _state(measured_s, estimated_s)
-        off = np.abs(measured - truth.quantity[k]) > 2 * point.step + 1e-9 * truth.quantity[k]
+        off = _off(measured, truth.quantity[k], point.step, _buckets_of(point.kind, point.interval_s))
         recoverable = point.conserved and not bool(np.any(expected == Expected.MISSING))
         marks.append(
             PointMarks(
@@ -193,6 +193,19 @@ def mark_ledger(truth: Truth, held: HeldLedger, ids: Mapping[tuple[str, str], in
             )
         )
     return tuple(marks)
+
+
+def _buckets_of(kind: str, interval_s: int) -> int:
+    """Return over how many buckets an amount is spread evenly: its course within them is not known."""
+    return max(1, interval_s * 1_000_000 // BUCKET_US) if kind == "interval" else 1
+
+
+def _off(measured: NDArray[np.float64], true: NDArray[np.float64], step: float, group: int) -> NDArray[np.bool_]:
+    """Tell which buckets are off by more than the dial explains; those of one interval are taken together."""
+    whole = len(true) // group * group
+    sums = [column[:whole].reshape(-1, group).sum(axis=1) for column in (measured, true)]
+    off = np.abs(sums[0] - sums[1]) > 2 * step + 1e-9 * sums[1]
+    return np.append(np.repeat(off, group), np.zeros(len(true) - whole, bool))
 
 
 def _state(measured_s: NDArray[np.float64], estimated_s: NDArray[np.float64]) -> NDArray[np.int64]:

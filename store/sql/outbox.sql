@@ -2,7 +2,22 @@
 
 -- name: recipients
 SELECT recipient_id, park_id, firm_id, name, channel, address, locale, min_severity
-FROM recipient WHERE park_id = $1 ORDER BY recipient_id
+FROM recipient WHERE park_id = $1 AND removed IS NULL ORDER BY recipient_id
+
+-- name: recipients_listed
+-- For people: of one park or all, by code.
+SELECT r.recipient_id, p.code AS park, f.code AS firm, r.name, r.channel, r.address, r.locale, r.min_severity
+FROM recipient AS r JOIN park AS p USING (park_id) LEFT JOIN firm AS f ON f.firm_id = r.firm_id
+WHERE r.removed IS NULL AND ($1::text IS NULL OR p.code = $1) ORDER BY r.recipient_id
+
+-- name: remove_recipient
+-- The row stays for the messages that name it. The address may hold a secret and is not needed any more.
+UPDATE recipient SET removed = clock_timestamp(), address = 'removed ' || recipient_id
+WHERE recipient_id = $1 AND removed IS NULL RETURNING name
+
+-- name: expire_of_recipient
+UPDATE outbox SET state = 'expired', last_error = 'the recipient was removed'
+WHERE recipient_id = $1 AND state = 'waiting' RETURNING outbox_id
 
 -- name: add_recipient
 INSERT INTO recipient (park_id, firm_id, name, channel, address, locale, min_severity)

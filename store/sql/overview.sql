@@ -49,8 +49,3 @@ FROM standing WHERE park_id = $1 AND current ORDER BY scope DESC, scope_id, pack
 SELECT episode_id, firm_id, state, severity, began, opened, ended, title_zh, title_en
 FROM episode WHERE park_id = $1 AND (state IN ('pending', 'open', 'acknowledged') OR changed >= $2)
 ORDER BY episode_id DESC LIMIT $3
-
--- name: add_recipient
-INSERT INTO recipient (park_id, firm_id, name, channel, address, locale, min_severity)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (park_id, firm_id, channel, address) DO UPDATE SET name = $3, locale = $6, min_severity = $7

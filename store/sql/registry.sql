@@ -103,3 +103,6 @@ WHERE p.firm_id = $1 ORDER BY i.point_id, i.valid_from
 -- Changes when a point or an edge is added or renamed: caches compare it.
 SELECT (SELECT count(*) FROM point)::bigint * 1000003 + (SELECT coalesce(max(point_id), 0) FROM point)
      + (SELECT coalesce(max(edge_id), 0) FROM edge)::bigint * 7919 + (SELECT coalesce(max(p.xmin::text::bigint), 0) FROM point AS p)
+
+-- name: point_names
+SELECT code, carrier, unit, name_zh, name_en FROM point WHERE firm_id = $1 ORDER BY code

@@ -437,6 +437,7 @@ CREATE TABLE recipient (
     address       text NOT NULL,
     locale        text NOT NULL DEFAULT 'zh-CN' CHECK (locale IN ('zh-CN', 'en')),
     min_severity  text NOT NULL DEFAULT 'info' CHECK (min_severity IN ('info', 'warning', 'major', 'critical')),
+    removed       timestamptz,              -- kept for the messages that were sent; the address is forgotten
     UNIQUE NULLS NOT DISTINCT (park_id, firm_id, channel, address)
 );
 
@@ -459,15 +460,6 @@ CREATE TABLE outbox (
     created       timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX outbox_waiting ON outbox (next_attempt) WHERE state = 'waiting';
-
--- How far one importer or simulator came, so that it goes on where it stopped.
-CREATE TABLE replay (
-    replay_id  text PRIMARY KEY,            -- fingerprint of file and mapping
-    edge_id    int NOT NULL,
-    boot       text NOT NULL,
-    rows_sent  bigint NOT NULL,
-    finished   timestamptz
-);
 
 -- Tenants -----------------------------------------------------------------------------------------------------------
 
