@@ -32,7 +32,9 @@ def list_all(json_output: Json = False) -> None:
 
 @app.command()
 def score(
-    scenario: Annotated[str, typer.Option(help="Name of a shipped scenario; `simulate list` shows them.")] = "everyday",
+    scenario: Annotated[
+        str, typer.Option(help="A shipped scenario (`simulate list`), a scenario's YAML, or a stream from `write`.")
+    ] = "everyday",
     seed: Annotated[int | None, typer.Option(help="Instead of the scenario's own.")] = None,
     var: Annotated[Path, typer.Option("--var", help="The stack it starts lives in VAR/score.")] = Path("var"),
     json_output: Json = False,
@@ -51,6 +53,19 @@ def score(
         show(found)
     if broken(found):
         raise typer.Exit(1)
+
+
+@app.command()
+def write(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario, or a scenario's YAML file.")],
+    out: Annotated[Path, typer.Option(help="Directory for NAME.jsonl and NAME.truth.npz.")] = Path(),
+    seed: Annotated[int | None, typer.Option(help="Instead of the scenario's own.")] = None,
+) -> None:
+    """Write a scenario's messages to a file, and the truth beside it; the same seed gives the same bytes."""
+    from cli.score.running import write_stream  # noqa: PLC0415
+
+    stream, truth, messages = write_stream(scenario, out, seed)
+    print(f"{stream}: {messages:,} messages; {truth}: what truly happened")
 
 
 @app.command()

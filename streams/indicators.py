@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from park.calendar import BUCKET_S, GRAINS, Grain, Period, period
 from park.factors import load_factors
 from park.indicators import Indicator, Scope, load_catalogue
+from park.points import Kind
 from park.ratios import Amount, LeftOut, Product, Ratio, evaluate, evaluate_point, park_ratio
 from park.reasons import Undefined
 from store import indicators as store
@@ -75,6 +76,8 @@ async def evaluate_firm(
 ) -> list[Span]:
     """Evaluate and write a firm's and its points' values in the caller's transaction; return the spans that changed."""
     factors = load_factors()
+    # A power or flow gauge watches what a register counts; adding both would count it twice.
+    points = [metered for metered in points if metered.point.kind is not Kind.GAUGE]
     ids = [metered.point.point_id for metered in points]
     moved: list[Span] = []
     for grain in {span.grain for span in spans}:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-from cli.errors import RefusedError
+from cli.errors import MissingError, RefusedError
 from cli.onemachine import fresh_machine
 from cli.progress import Steps
 from cli.score.marks import Score, mark_alerts, mark_indicators, mark_ledger, mark_readings
@@ -18,41 +19,84 @@ from cli.score.sending import send
 from park.calendar import BUCKET_US, from_us, zone
 from park.wire import Batch
 from simulators import stream
-from simulators.scenarios import scenario
+from simulators.scenarios import load_scenario, scenario
+from simulators.truth import load as load_truth
 from store import marking as store
 from store.pool import connected
 from store.registry import apply_definition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
     from cli.onemachine import OneMachine
+    from simulators.scenarios import Scenario
     from simulators.truth import Truth
     from store.pool import Connection
 
 _QUIET_S: Final = 2.0
+_TAKES_S: Final = 180.0
+_TRUTH: Final = ".truth.npz"
 _PORTS: Final = ("ingest-metrics", "streams-metrics", "alerts-metrics")
 
 
-async def run_score(name: str, var: Path, *, seed: int | None = None) -> Score:
-    """Run a shipped scenario against a fresh stack below `var/score` and mark it.
+async def run_score(source: str, var: Path, *, seed: int | None = None) -> Score:
+    """Run a scenario against a fresh stack below `var/score` and mark it.
+
+    Args:
+        source: name of a shipped scenario, a scenario file (`.yaml`), or a stream that `write_stream` wrote.
+        var: where components are, and the stack will live.
+        seed: instead of the scenario's own.
 
     Raises:
-        SimulatorError: no such scenario.
-        RefusedError: the platform did not take the stream within the scenario's stated time, thrice.
+        SimulatorError: no such scenario, or a file that is wrong.
+        RefusedError: the platform did not take the stream within three times the scenario's stated time.
     """
     console = Console(stderr=True)
     with Steps(console) as steps:
         steps.begin("stream and truth")
-        chosen = scenario(name, seed=seed)
-        built = await asyncio.to_thread(stream.build, chosen)
-        steps.done(f"scenario {name}: {len(built.deliveries):,} messages")
+        built, takes_s = await asyncio.to_thread(_built, source, seed)
+        steps.done(f"{source}: {len(built.deliveries):,} messages")
         steps.begin("database and broker")
         async with fresh_machine(var, "score", progress=steps.component, port_names=_PORTS) as machine:
-            await _run(machine, built, chosen.takes_s, steps)
+            await _run(machine, built, takes_s, steps)
             async with connected(machine.database_url) as connection:
                 return await mark(connection, built.truth)
+
+
+def chosen_scenario(source: str, seed: int | None) -> Scenario:
+    """Return a shipped scenario by name, or one from a file; raises `SimulatorError`."""
+    if not source.endswith((".yaml", ".yml")):
+        return scenario(source, seed=seed)
+    try:
+        text = Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        raise MissingError(f"{source}: {error.strerror}") from None
+    return load_scenario(text, source, seed=seed)
+
+
+def write_stream(source: str, out: Path, seed: int | None) -> tuple[Path, Path, int]:
+    """Write a scenario's stream as JSON lines and its truth beside it; return both files and the messages' number."""
+    chosen = chosen_scenario(source, seed)
+    built = stream.build(chosen)
+    file = out / f"{chosen.name}.jsonl"
+    truth = file.with_suffix(_TRUTH)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        stream.write(built.deliveries, file)
+        built.truth.save(truth)
+    except OSError as error:
+        raise RefusedError(f"{out}: {error.strerror}") from None
+    return file, truth, len(built.deliveries)
+
+
+def _built(source: str, seed: int | None) -> tuple[stream.Stream, float]:
+    if not source.endswith(".jsonl"):
+        chosen = chosen_scenario(source, seed)
+        return stream.build(chosen), chosen.takes_s
+    truth = load_truth(Path(source).with_suffix(_TRUTH))
+    try:
+        return stream.Stream(tuple(stream.load(source)), truth), _TAKES_S
+    except OSError as error:
+        raise MissingError(f"{source}: {error.strerror}") from None
 
 
 async def _run(machine: OneMachine, built: stream.Stream, takes_s: float, steps: Steps) -> None:

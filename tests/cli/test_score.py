@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cli.score.marks import mark_alerts
-from cli.score.running import broken, mark
+from cli.score.running import _built, broken, mark, write_stream
 from park.calendar import from_us
 from simulators import stream
 from simulators.scenarios import scenario
@@ -233,3 +233,34 @@ def test_an_unknown_scenario_is_one_clear_line() -> None:
     assert done.returncode == 1
     assert "everyday" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_written_stream_is_the_same_every_time_and_can_be_marked_from_its_file(tmp_path: Path) -> None:
+    """Two runs with one seed write the same bytes; stream and truth are read back as they were."""
+    texts = []
+    for name in ("one", "two"):
+        file, truth_file, messages = write_stream("network", tmp_path / name, None)
+        texts.append(file.read_bytes())
+        assert messages == len(texts[-1].splitlines()) - 1
+    assert texts[0] == texts[1]
+    built, _ = _built(str(file), None)
+    whole = stream.build(scenario("network"))
+    assert built.digest() == whole.digest()
+    assert np.array_equal(built.truth.micro, whole.truth.micro)
+    assert truth_file.exists()
+
+
+def test_a_wrong_scenario_file_is_one_line_with_file_field_and_expectation(tmp_path: Path) -> None:
+    """The message names the file, the field and what was expected."""
+    file = tmp_path / "odd.yaml"
+    file.write_text(
+        "name: odd\ndescription: x\ndescription_zh: x\npark: nowhere\nstart: 2026-03-18T00:00:00+08:00\ndays: 1\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "simulate", "write", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "odd.yaml" in done.stderr
+    assert "park" in done.stderr
+    assert "expected one of" in done.stderr
