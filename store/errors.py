@@ -71,7 +71,8 @@ class UnknownNameError(StoreError):
 
     def __init__(self, kind: str, name: str) -> None:
         """Name what is missing."""
-        super().__init__(f"no {kind} {name!r} here; `{_LISTED_BY.get(kind, 'greenpark park show')}` lists what there is")
+        listed_by = _LISTED_BY.get(kind, "greenpark park show")
+        super().__init__(f"no {kind} {name!r} here; `{listed_by}` lists what there is")
         self.kind = kind
         self.name = name
 

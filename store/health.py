@@ -24,8 +24,6 @@ class Roles:
 
     present: tuple[str, ...]
     name: str
-    is_superuser: bool
-    may_create_roles: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ async def extension(connection: Connection) -> tuple[str | None, str | None]:
 async def roles(connection: Connection) -> Roles:
     """Return our roles and ourselves."""
     row = await connection.fetchrow(queries("health")["roles"])
-    return Roles(tuple(row["present"]), row["name"], row["is_superuser"], row["may_create_roles"])
+    return Roles(tuple(row["present"]), row["name"])
 
 
 async def clock(connection: Connection) -> datetime:

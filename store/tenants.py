@@ -30,6 +30,43 @@ class Grant:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What a database user lacks for making tenants' roles.
+
+    Attributes:
+        statements: SQL that a superuser must run; empty: nothing is lacking.
+    """
+
+    user: str
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant's role; `firm` None: the whole park."""
+
+    role: str
+    park: str
+    firm: str | None
+    may_log_in: bool
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that has not expired, without its secret. park is None where its role is no tenant."""
+
+    token_id: int
+    label: str
+    role: str
+    park: str | None
+    firm: str | None
+    may_write: bool
+    created: datetime
+    expires: datetime | None
+
+
 def tenant_role(database: str, park: str, firm: str | None) -> str:
     """Return the role of a park (firm None) or firm; roles are shared by a cluster, so the database stands in it."""
     name = "_".join(part.lower() for part in ("gp", database, park, firm or "all"))
@@ -63,10 +100,44 @@ async def add_tenant(connection: Connection, park: str, firm: str | None) -> str
             )
         await connection.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
     except asyncpg.InsufficientPrivilegeError as error:
-        msg = f"this database user may not create roles; let an administrator run: ALTER ROLE … CREATEROLE ({error})"
+        lacks = await lacking(connection, role)
+        cure = " ".join(lacks.statements) or f"what PostgreSQL misses: {error}"
+        msg = f"the database user {lacks.user} may not make the role {role}; let a superuser run: {cure}"
         raise UnsuitableError(msg) from error
     await connection.execute(sql["scope"], role, row["park_id"], row["firm_id"])
     return role
+
+
+async def lacking(connection: Connection, role: str = "greenpark_tenant") -> Lacking:
+    """Return what the user of this connection lacks for making tenants' roles, and for `role` if it is there."""
+    row = await connection.fetchrow(queries("tenants")["lacking"], role)
+    user = '"' + row["me"].replace('"', '""') + '"'
+    statements = []
+    if row["createrole"]:
+        statements.append(f"ALTER ROLE {user} CREATEROLE;")
+    if row["admin_of_tenants"]:
+        statements.append(f"GRANT greenpark_tenant TO {user} WITH ADMIN OPTION;")
+    if row["admin_of_role"] and role != "greenpark_tenant":
+        statements.append(f"GRANT {role} TO {user} WITH ADMIN OPTION;")
+    return Lacking(user, tuple(statements))
+
+
+async def list_tenants(connection: Connection) -> list[Tenant]:
+    """Return every tenant's role."""
+    return [Tenant(**dict(row)) for row in await connection.fetch(queries("tenants")["tenants"])]
+
+
+async def list_tokens(connection: Connection, park: str | None = None) -> list[Token]:
+    """Return the tokens of a park (by code) and its firms, or all, that have not expired."""
+    return [Token(**dict(row)) for row in await connection.fetch(queries("tenants")["tokens"], park)]
+
+
+async def revoke_token(connection: Connection, token_id: int) -> str:
+    """End a token at once and return its label, or raise `UnknownNameError`."""
+    label: str | None = await connection.fetchval(queries("tenants")["revoke_token"], token_id)
+    if label is None:
+        raise UnknownNameError("token", str(token_id))
+    return label
 
 
 async def add_token(

@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 from cli.checks.finding import Finding, bad, look, ok, warn
 from cli.checks.machine import check_disk
 from cli.errors import CliError
-from store import health
+from store import health, tenants
 from store.errors import SchemaError, StoreError, UnreachableError, UnsuitableError
 from store.migrations import check_schema
 from store.pool import connected, probe, without_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cli.settings import Settings
     from store.pool import Connection
@@ -134,24 +134,25 @@ async def check_migrations(connection: Connection) -> Finding:
 async def check_roles(connection: Connection) -> Iterator[Finding]:
     """The roles that keep tenants apart are there, and we may make more."""
     roles = await health.roles(connection)
-    return iter(_roles(roles))
+    lacks = await tenants.lacking(connection)
+    return iter(_roles(roles, lacks.statements))
 
 
-def _roles(roles: health.Roles) -> list[Finding]:
+def _roles(roles: health.Roles, cure: Sequence[str]) -> list[Finding]:
     missing = {"greenpark_service", "greenpark_tenant"} - set(roles.present)
     findings = []
     if missing:
         findings.append(bad("database roles", f"missing: {', '.join(sorted(missing))}", "greenpark migrate"))
     else:
         findings.append(ok("database roles", "greenpark_service and greenpark_tenant are there"))
-    if roles.may_create_roles or roles.is_superuser:
+    if not cure:
         findings.append(ok("role privilege", f"{roles.name} may create the roles of parks and firms"))
     else:
         findings.append(
             warn(
                 "role privilege",
-                f"{roles.name} may not create roles, so `greenpark token add` fails for a new park or firm",
-                f'as a superuser: ALTER ROLE "{roles.name}" CREATEROLE;',
+                f"{roles.name} may not make tenants' roles, so `greenpark token add` fails for a new park or firm",
+                f"run that command as the database's owner; or, as a superuser: {' '.join(cure)}",
             )
         )
     return findings

@@ -27,6 +27,7 @@ from park.calendar import bucket_start
 from simulators.modbus import edge_devices
 from store import overview
 from store.indicators import waiting_parks
+from store.outbox import add_recipient
 from store.pool import connected
 from store.registry import apply_definition
 from store.tenants import add_tenant, add_token
@@ -138,8 +139,14 @@ async def go_live(machine: OneMachine, scene: Scene, park_id: int, pool: Pool, s
     received.unlink(missing_ok=True)
     hook = f"http://127.0.0.1:{machine.ports['webhook']}/alerts"
     async with pool.acquire() as connection:
-        await overview.add_recipient(
-            connection, park_id, None, name="park managers", channel="webhook", address=hook, locale=lang
+        await add_recipient(
+            connection,
+            park_id=park_id,
+            firm_id=None,
+            name="park managers",
+            channel="webhook",
+            address=hook,
+            locale=lang,
         )
         first_batch = await overview.newest_batch(connection)
         role = await add_tenant(connection, PARK, None)

@@ -10,11 +10,10 @@ SELECT (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS in
        (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb') AS available
 
 -- name: roles
--- Which of our roles are there, and what the role we are logged in as may do.
+-- Which of our roles are there, and which role we are logged in as.
 SELECT (SELECT coalesce(array_agg(rolname::text ORDER BY rolname), '{}') FROM pg_roles
         WHERE rolname IN ('greenpark_service', 'greenpark_tenant')) AS present,
-       r.rolname::text AS name, r.rolsuper AS is_superuser, r.rolcreaterole AS may_create_roles
-FROM pg_roles AS r WHERE r.rolname = current_user
+       current_user::text AS name
 
 -- name: clock
 SELECT clock_timestamp()

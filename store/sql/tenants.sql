@@ -16,8 +16,36 @@ INSERT INTO api_token (sha256, label, role_name, may_write, expires) VALUES ($1,
 -- name: role_of_token
 SELECT role_name, may_write, label FROM api_token WHERE sha256 = $1 AND expires > now()
 
+-- name: tokens
+-- Those that have not expired. A token acts as a role; the role's scope names park and firm.
+SELECT k.token_id, k.label, k.role_name::text AS role, p.code AS park, f.code AS firm, k.may_write, k.created,
+       nullif(k.expires, 'infinity') AS expires
+FROM api_token AS k
+LEFT JOIN tenant_scope AS s USING (role_name) LEFT JOIN park AS p USING (park_id)
+LEFT JOIN firm AS f ON f.firm_id = s.firm_id
+WHERE k.expires > now() AND ($1::text IS NULL OR p.code = $1)
+ORDER BY k.token_id
+
 -- name: revoke_token
-DELETE FROM api_token WHERE label = $1 RETURNING token_id
+DELETE FROM api_token WHERE token_id = $1 RETURNING label
+
+-- name: tenants
+SELECT s.role_name::text AS role, p.code AS park, f.code AS firm, r.rolcanlogin AS may_log_in,
+       (SELECT count(*) FROM api_token AS k WHERE k.role_name = s.role_name AND k.expires > now()) AS tokens
+FROM tenant_scope AS s JOIN park AS p USING (park_id) LEFT JOIN firm AS f ON f.firm_id = s.firm_id
+JOIN pg_roles AS r ON r.rolname = s.role_name
+ORDER BY p.code, f.code NULLS FIRST
+
+-- name: lacking
+-- What keeps us from making the role $1 and setting it up. Up to PostgreSQL 15 CREATEROLE is enough for both; from 16
+-- on it takes ADMIN on greenpark_tenant to make a member of it, and ADMIN on a role that somebody else has made.
+SELECT r.rolname::text AS me, NOT (r.rolsuper OR r.rolcreaterole) AS createrole,
+       admin.matters AND NOT coalesce(pg_has_role(to_regrole('greenpark_tenant'), 'USAGE WITH ADMIN OPTION'), true)
+           AS admin_of_tenants,
+       admin.matters AND NOT coalesce(pg_has_role(to_regrole($1), 'USAGE WITH ADMIN OPTION'), true) AS admin_of_role
+FROM pg_roles AS r,
+     (SELECT current_setting('server_version_num')::int >= 160000) AS admin (matters)
+WHERE r.rolname = current_user
 
 -- name: bare_search_path
 -- What a log-in that is not ours has, such as Grafana's.

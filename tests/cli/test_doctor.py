@@ -149,7 +149,7 @@ def test_connections_of_ours_do_not_count_as_taken() -> None:
 
 def test_missing_roles_are_told() -> None:
     """A schema whose roles were dropped is found out."""
-    findings = database_checks._roles(Roles(("greenpark_service",), "me", is_superuser=False, may_create_roles=False))
+    findings = database_checks._roles(Roles(("greenpark_service",), "me"), ['ALTER ROLE "me" CREATEROLE;'])
     assert [finding.level for finding in findings] == ["bad", "warn"]
     assert "greenpark_tenant" in findings[0].found
 
