@@ -27,6 +27,7 @@ from store.registry import apply_definition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from cli.onemachine import OneMachine
     from simulators.scenarios import Scenario
     from simulators.truth import Truth
