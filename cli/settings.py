@@ -9,13 +9,14 @@
     [api]
     port = 8000
 
-Every field of every section can come from a variable: `GREENPARK_DATABASE_URL`, `GREENPARK_API_PORT`. A field or
-variable ending in `_file` gives the name of a file that holds the value, so that secrets need not stand in either.
+Every field of every section can come from a variable: `GREENPARK_DATABASE_URL`, `GREENPARK_API_PORT`. The two addresses
+hold secrets: `url_file` and `GREENPARK_DATABASE_URL_FILE` name a file that holds the address instead.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -27,14 +28,18 @@ import msgspec
 from cli.errors import MissingError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX: Final = "GREENPARK_"
 DEFAULT_FILE: Final = Path("/etc/greenpark/greenpark.toml")
 ROOMS: Final = ("ingest", "streams", "alerts", "api")
 _SECTIONS: Final = ("database", "broker", "log", "metrics", "edge", *ROOMS)
-# Variables with our prefix that are no settings of these sections.
-_OTHERS: Final = {"GREENPARK_SETTINGS", "GREENPARK_LANG"}
+_ADDRESSES: Final = ("database", "broker")
+_URL: Final = frozenset({"url", "url_file"})
+_OTHERS: Final = {"GREENPARK_SETTINGS", "GREENPARK_LANG", "GREENPARK_SECRETS"}
+"""Variables with our prefix that are no settings of these sections."""
+_FOREIGN: Final = ("GREENPARK_GRAFANA_", "GREENPARK_SERVICE_", "GREENPARK_PORT")
+"""Beginnings of variables that are for others: Grafana's data source; those that Kubernetes makes for a service."""
 
 T = TypeVar("T")
 
@@ -57,10 +62,16 @@ class MetricsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All sections as they were given, with their origin for messages."""
+    """All sections as they were given, with their origin for messages.
+
+    Attributes:
+        origin: the file, or `environment`.
+        variables: the environment's variable that gave (section, field), where one did.
+    """
 
     origin: str
     sections: dict[str, dict[str, Any]] = field(repr=False)
+    variables: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def database_url(self) -> str:
@@ -92,14 +103,16 @@ class Settings:
         known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
         for name in values:
             if name not in known:
-                raise SettingsError(
-                    f"{self.origin} [{section}] {name}", f"unknown; known are {', '.join(sorted(known))}"
-                )
+                raise SettingsError(self.place(section, name), _unknown(name, known - set(given)))
         try:
             return msgspec.convert(values, kind, strict=False, dec_hook=_decode)
         except msgspec.ValidationError as error:
             message, _, place = str(error).partition(" - at ")
-            raise SettingsError(f"{self.origin} [{section}] {place.strip('`$.')}", message) from None
+            raise SettingsError(self.place(section, place.strip("`$.")), message) from None
+
+    def place(self, section: str, name: str) -> str:
+        """Return where a field was given, for messages."""
+        return self.variables.get((section, name)) or f"{self.origin} [{section}] {name}"
 
     def _address(self, section: str, example: str) -> str:
         url = self.sections.get(section, {}).get("url")
@@ -114,22 +127,66 @@ def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -
     """Read the file (default: `/etc/greenpark/greenpark.toml` if it exists) and the environment.
 
     Raises:
-        SettingsError: not TOML, an unknown section, an unreadable file.
+        SettingsError: not TOML, an unknown section or variable, an unreadable file, an address given twice.
     """
     environ = os.environ if environ is None else environ
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
     sections = {} if file is None else _read(file)
-    for name, value in environ.items():
-        if not name.startswith(PREFIX) or name in _OTHERS:
+    given, variables = _from_environ(environ)
+    for section, values in given.items():
+        kept = sections.get(section, {})
+        if section in _ADDRESSES and values.keys() & _URL:
+            # An address in the file, in whatever form, does not count beside one in a variable.
+            kept = {name: value for name, value in kept.items() if name not in _URL}
+        sections[section] = kept | values
+    settings = Settings(str(file) if file is not None else "environment", sections, variables)
+    for section in _ADDRESSES:
+        if section in sections:
+            sections[section] = _address(settings, section)
+    return settings
+
+
+def _from_environ(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], str]]:
+    """Return sections as variables give them, and the variable of each field."""
+    sections: dict[str, dict[str, Any]] = {}
+    variables = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in _OTHERS or variable.startswith(_FOREIGN):
             continue
-        section, _, key = name.removeprefix(PREFIX).lower().partition("_")
-        if section in _SECTIONS and key:
-            sections.setdefault(section, {})[key] = value
-    for section, values in sections.items():
-        for key in [key for key in values if key.endswith("_file") and _is_secret(section, key)]:
-            values[key.removesuffix("_file")] = _secret(values.pop(key), f"[{section}] {key}")
-    return Settings(str(file) if file is not None else "environment", sections)
+        section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
+        if section not in _SECTIONS or not name:
+            raise SettingsError(variable, _unknown_variable(variable))
+        variables[section, name] = variable
+        sections.setdefault(section, {})[name] = value
+    return sections, variables
+
+
+def _address(settings: Settings, section: str) -> dict[str, Any]:
+    """Return the section of an address with the address itself, read from its file if need be."""
+    given = settings.sections[section]
+    for name in given:
+        if name not in _URL:
+            raise SettingsError(settings.place(section, name), _unknown(name, _URL))
+    if len(given) == len(_URL):
+        both = " and ".join(settings.place(section, name) for name in sorted(given))
+        raise SettingsError(both, "give the address or the file that holds it, not both")
+    if "url_file" in given:
+        return {"url": _secret(given["url_file"], settings.place(section, "url_file"))}
+    return given
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"unknown; did you mean {close[0]}?" if close else f"unknown; known are {', '.join(sorted(known))}"
+
+
+def _unknown_variable(variable: str) -> str:
+    section, _, rest = variable.removeprefix(PREFIX).partition("_")
+    close = difflib.get_close_matches(section.lower(), _SECTIONS, n=1)
+    if close and rest:
+        return f"unknown; did you mean {PREFIX}{close[0].upper()}_{rest}?"
+    return f"unknown; write {PREFIX}<SECTION>_<FIELD> with a section of {', '.join(_SECTIONS)}"
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
@@ -138,15 +195,15 @@ def _decode(kind: type[Any], value: Any) -> Any:
     raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
 
-def _is_secret(section: str, key: str) -> bool:
-    return section in {"database", "broker"} and key == "url_file"
-
-
-def _secret(name: str, where: str) -> str:
+def _secret(name: object, where: str) -> str:
+    if not isinstance(name, str):
+        raise SettingsError(where, "expected the name of a file")
     try:
         return Path(name).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(where, f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(where, f"{name}: not UTF-8") from None
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
