@@ -14,8 +14,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cli.demo.scene import FAULT_EVERY_S, FAULT_FIRM, FAULT_LASTS_S, FAULT_POINT, Scene
+from cli.demo.scene import FAULT_EVERY_S, FAULT_FIRM, FAULT_LASTS_S, FAULT_POINT, SEED
 from simulators.live import LiveFault, ScheduledFault
+from simulators.parks import demo_park
 from simulators.process import serve
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def run(origin: datetime, ports: Mapping[str, int], faults_from_s: float) 
     """Serve until a signal."""
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(
-        serve(Scene(origin, None).park, ports, clock=now_us, faults_at=faults(faults_from_s)), name="meters"
+        serve(demo_park(SEED, origin=origin), ports, clock=now_us, faults_at=faults(faults_from_s)), name="meters"
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)

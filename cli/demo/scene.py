@@ -20,6 +20,8 @@ HISTORY_DAYS: Final = 365
 POLL_S: Final = 1.0
 PARK: Final = "demo"
 EDGE: Final = "gw1"
+HISTORY: Final = "history"
+"""Names the batches of the past, as an agent's boot names its own."""
 
 FAULT_FIRM: Final = "f03"
 FAULT_POINT: Final = "R-001"
@@ -34,11 +36,13 @@ class Scene:
 
     Attributes:
         origin: when the meters began to count.
-        laid_to: up to where history was laid down; None: it was not finished.
+        until: up to where history reaches.
+        laid: whether all of it has been laid down.
     """
 
     origin: datetime
-    laid_to: datetime | None
+    until: datetime
+    laid: bool
 
     @property
     def park(self) -> SimulatedPark:
@@ -46,21 +50,28 @@ class Scene:
         return demo_park(SEED, origin=self.origin)
 
 
-def load_scene(file: Path, now: datetime) -> Scene:
-    """Return the scene of an earlier run, or a new one that begins a year before now."""
+def new_scene(now: datetime) -> Scene:
+    """Return a scene whose meters began a year before now."""
+    until = bucket_start(now)
+    return Scene(until - timedelta(days=HISTORY_DAYS), until, laid=False)
+
+
+def load_scene(file: Path) -> Scene | None:
+    """Return the scene of an earlier run; None: there was none, or its file cannot be read."""
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
-        return Scene(datetime.fromisoformat(raw["origin"]), datetime.fromisoformat(raw["laid_to"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return Scene(bucket_start(now) - timedelta(days=HISTORY_DAYS), None)
+        origin, until = (datetime.fromisoformat(raw[name]) for name in ("origin", "until"))
+        return Scene(origin.astimezone(UTC), until.astimezone(UTC), laid=raw["laid"] is True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def save_scene(file: Path, scene: Scene) -> None:
-    """Remember a scene whose history is complete."""
-    assert scene.laid_to is not None
+    """Remember a scene, so that an interrupted history goes on with the same meters."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".new")
-    temporary.write_text(json.dumps({"origin": scene.origin.isoformat(), "laid_to": scene.laid_to.isoformat()}))
+    raw = {"origin": scene.origin.isoformat(), "until": scene.until.isoformat(), "laid": scene.laid}
+    temporary.write_text(json.dumps(raw), encoding="utf-8")
     temporary.replace(file)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path  # noqa: TC003  (dataclass fields are read at run time)
 from typing import TYPE_CHECKING, Any
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.live import Live
 
@@ -42,6 +45,7 @@ class Options:
         seconds: stop after so many live seconds; None: at Ctrl-C.
         report: where to write figures as JSON; None: print them.
         fresh: forget an earlier demonstration's data first.
+        picture: where to keep the last live view as SVG.
     """
 
     var: Path
@@ -49,6 +53,7 @@ class Options:
     report: Path | None
     lang: str
     fresh: bool
+    picture: Path | None = None
 
 
 async def run_demo(options: Options) -> None:
@@ -58,9 +63,10 @@ async def run_demo(options: Options) -> None:
         StackError: a component is missing, or a demonstration runs there already.
         RefusedError: the report cannot be written.
     """
-    if options.report is not None and not options.report.resolve().parent.is_dir():
-        msg = f"--report {options.report}: its directory does not exist"
-        raise RefusedError(msg)
+    for name, file in (("--report", options.report), ("--picture", options.picture)):
+        if file is not None and not file.resolve().parent.is_dir():
+            msg = f"{name} {file}: its directory does not exist"
+            raise RefusedError(msg)
     stop, live = asyncio.Event(), asyncio.Event()
     _on_signal(stop, live)
     if options.fresh:
@@ -141,6 +147,8 @@ async def _show(stage: Stage, view: View, options: Options, stop: asyncio.Event)
                         task.result()
         if not console.is_terminal:
             console.print(render(view, options.lang))
+        if options.picture is not None:
+            _draw(view, options.lang, options.picture)
     finally:
         everything: list[asyncio.Future[Any]] = [*tasks, stopped, failed]
         for waiting in everything:
@@ -164,6 +172,14 @@ async def _look(stage: Stage, view: View, probe: Probe, tz: ZoneInfo) -> None:
     view.bucket = {(row["scope"], row["scope_id"], row["indicator_id"]): row for row in bucket}
     view.lag_s, view.lag_indicator_s = p99(probe.recent_s), p99(waited)
     view.fault_in_s = stage.fault_at_s - time.time()
+
+
+def _draw(view: View, lang: str, file: Path) -> None:
+    """Keep the live view as a picture that asks no other host for fonts."""
+    canvas = Console(record=True, width=112, file=StringIO(), force_terminal=True)
+    canvas.print(render(view, lang))
+    plain = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    canvas.save_svg(str(file), title="greenpark demo", code_format=plain)
 
 
 def _note(view: View, name: str, event: str) -> None:

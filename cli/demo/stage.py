@@ -9,27 +9,39 @@ import shutil
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import tomli_w
 
-from cli.demo.scene import EDGE, FAULT_AFTER_S, PARK, POLL_S, Scene, load_scene, save_scene, utc_now
+from cli.demo.scene import (
+    EDGE,
+    FAULT_AFTER_S,
+    HISTORY,
+    PARK,
+    POLL_S,
+    Scene,
+    load_scene,
+    new_scene,
+    save_scene,
+    utc_now,
+)
 from cli.errors import RefusedError
+from cli.stack.components import own_database_url
 from cli.stack.lock import exclusive
 from cli.stack.places import open_places
 from cli.stack.ports import stable_ports
 from edge.config import load_configs
 from edge.process import open_buffer
-from park.calendar import bucket_start
 from simulators.modbus import edge_devices
 from store import overview
 from store.indicators import waiting_parks
 from store.outbox import add_recipient
 from store.pool import connected
-from store.registry import apply_definition
+from store.readings import find_batch
+from store.registry import apply_definition, edges
 from store.tenants import add_tenant, add_token
 from streams.process import pass_park
 
@@ -38,7 +50,7 @@ if TYPE_CHECKING:
 
     from cli.onemachine import OneMachine
     from cli.progress import Steps
-    from store.pool import Pool
+    from store.pool import Connection, Pool
 
 PORTS: Final = ("api", "webhook", "edge-metrics", "ingest-metrics", "streams-metrics", "alerts-metrics", "api-metrics")
 _HISTORY_WORKERS: Final = 2
@@ -71,28 +83,53 @@ class Stage:
 
 
 async def set_stage(machine: OneMachine, pool: Pool, steps: Steps) -> tuple[Scene, int]:
-    """Set up the park and, the first time, its past; return the scene and the park's id."""
+    """Set up the park and, the first time, its past; return the scene and the park's id.
+
+    Raises:
+        RefusedError: the database holds a demonstration of which nobody knows any more when its meters began.
+    """
     file = machine.places.root / "demo" / "scene.json"
-    scene = load_scene(file, utc_now())
-    simulated = scene.park
+    scene = load_scene(file)
     async with pool.acquire() as connection:
-        applied = await apply_definition(connection, simulated.definition)
-    if scene.laid_to is None:
-        until = bucket_start(utc_now())
-        await _lay_history(machine, scene, until, steps)
-        scene = Scene(scene.origin, until)
+        if scene is None:
+            if await _has_history(connection):
+                msg = (
+                    f"the database holds an earlier demonstration, but {file}, which says when its meters began, is "
+                    "lost or unreadable. Begin anew: "
+                    + (
+                        "name an empty database in GREENPARK_DATABASE_URL"
+                        if own_database_url(os.environ)
+                        else "greenpark demo --fresh   (make demo ARGS=--fresh)"
+                    )
+                )
+                raise RefusedError(msg)
+            scene = new_scene(utc_now())
+            save_scene(file, scene)
+        applied = await apply_definition(connection, scene.park.definition)
+    if not scene.laid:
+        await _lay_history(machine, scene, steps)
+        scene = replace(scene, laid=True)
         save_scene(file, scene)
     return scene, applied.park_id
 
 
-async def _lay_history(machine: OneMachine, scene: Scene, until: datetime, steps: Steps) -> None:
+async def _has_history(connection: Connection) -> bool:
+    rows = [row for row in await edges(connection) if (row.park, row.edge) == (PARK, EDGE)]
+    return any([await find_batch(connection, row.edge_id, HISTORY, 0) is not None for row in rows])
+
+
+async def _lay_history(machine: OneMachine, scene: Scene, steps: Steps) -> None:
     codes = [firm.code for firm in scene.park.firms]
     steps.begin("a year of history", total=len(codes))
     readings = 0
 
     async def worker(k: int) -> None:
         nonlocal readings
-        given = {"origin": scene.origin.isoformat(), "until": until.isoformat(), "firms": codes[k::_HISTORY_WORKERS]}
+        given = {
+            "origin": scene.origin.isoformat(),
+            "until": scene.until.isoformat(),
+            "firms": codes[k::_HISTORY_WORKERS],
+        }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -61,9 +61,31 @@ def ours(var: Path) -> list[str]:
     return found
 
 
+def wait_gone(var: Path, limit_s: float = 20) -> list[str]:
+    """Wait until nothing of this directory runs; return what still does."""
+    deadline = time.monotonic() + limit_s
+    while (left := ours(var)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
 @pytest.fixture(scope="module")
-def first_run(var: Path) -> dict:
-    """A first run whose ingest is killed in the middle; a second start is tried beside it."""
+def killed_run(var: Path) -> dict:
+    """A demonstration that was killed with -9 while it laid down the past."""
+    demo = start(var)
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if line.startswith("a year of history"):
+            break
+    time.sleep(5)
+    demo.kill()
+    demo.communicate()
+    return {"left": wait_gone(var), "scene": json.loads((var / "demo" / "scene.json").read_text())}
+
+
+@pytest.fixture(scope="module")
+def first_run(var: Path, killed_run: dict) -> dict:
+    """A run that goes on from there, whose ingest is killed in the middle; a second start is tried beside it."""
     report = var / "r.json"
     demo = start(var, "--seconds", str(LIVE_S), "--report", str(report))
     try:
@@ -84,6 +106,16 @@ def first_run(var: Path) -> dict:
         "left": ours(var),
         "ingest_log": (var / "log" / "ingest.log").read_text(),
     }
+
+
+def test_a_demo_killed_while_it_lays_down_the_past_leaves_nothing_and_goes_on(
+    killed_run: dict, first_run: dict, var: Path
+) -> None:
+    """All that it started ends with it, and the next start finishes the past of the same meters."""
+    assert killed_run["left"] == []
+    scene = json.loads((var / "demo" / "scene.json").read_text())
+    assert scene == killed_run["scene"] | {"laid": True}
+    assert first_run["report"]["standings"] > 0
 
 
 def test_a_killed_ingest_loses_and_doubles_nothing(first_run: dict) -> None:
