@@ -157,21 +157,24 @@ class Payloads:
         if plan.encoding == "msgpack":
             self._template()
 
-    def build(self, edges: NDArray[np.int64], seq: int, due_ms: NDArray[np.int64], sent_ms: int) -> list[bytes]:
+    def build(
+        self, edges: NDArray[np.int64], seq: int | NDArray[np.int64], due_ms: NDArray[np.int64], sent_ms: int
+    ) -> list[bytes]:
         """Return one payload for each of `edges`.
 
         Args:
             edges: numbers of edges, shape (n,).
-            seq: of the batch, the same for all.
+            seq: of the batch, the same for all or one each, shape (n,).
             due_ms: time of the readings of each edge, shape (n,).
             sent_ms: time of sending.
         """
-        passed = seq * self.plan.interval_s
+        seqs = np.broadcast_to(np.asarray(seq, np.int64), edges.shape)
+        passed = (seqs * self.plan.interval_s)[:, np.newaxis]
         value = np.round(self._level[edges] + self._per_s[edges] * passed, 2)
         if self._rows is None:
-            return self._json(edges, seq, due_ms, sent_ms, value)
+            return self._json(edges, seqs, due_ms, sent_ms, value)
         rows = self._rows[edges]
-        rows[:, self._at_seq : self._at_seq + 8] = np.frombuffer(struct.pack(">Q", seq), np.uint8)
+        rows[:, self._at_seq : self._at_seq + 8] = seqs.astype(">u8").view(np.uint8).reshape(-1, 8)
         rows[:, self._at_sent : self._at_sent + 8] = np.frombuffer(struct.pack(">Q", sent_ms), np.uint8)
         n, points = len(edges), self.plan.points
         times = np.repeat(due_ms.astype(">u8"), points).view(np.uint8).reshape(n, points, 8)
@@ -186,7 +189,7 @@ class Payloads:
     def _json(
         self,
         edges: NDArray[np.int64],
-        seq: int,
+        seqs: NDArray[np.int64],
         due_ms: NDArray[np.int64],
         sent_ms: int,
         value: NDArray[np.float64],
@@ -194,7 +197,7 @@ class Payloads:
         points = self.plan.points
         return [
             encode(Batch(self._codes[e], [due] * points, v, boot=self.boot, seq=seq, sent=sent_ms))
-            for e, due, v in zip(edges.tolist(), due_ms.tolist(), value.tolist(), strict=True)
+            for e, seq, due, v in zip(edges.tolist(), seqs.tolist(), due_ms.tolist(), value.tolist(), strict=True)
         ]
 
     def _template(self) -> None:

@@ -74,10 +74,15 @@ async def copy_rows(
     if len(columns[0][2]) == 0:
         return
     data = encode_rows([(kind, values) for _, kind, values in columns])
+    await copy_encoded(connection, table, [name for name, _, _ in columns], data, schema=schema)
+
+
+async def copy_encoded(
+    connection: Connection, table: str, names: Sequence[str], data: bytes, *, schema: str | None = "greenpark"
+) -> None:
+    """COPY what `encode_rows` returned into the named columns of a table."""
     # asyncpg sends what an async iterator yields; one large chunk is the fastest.
-    await connection.copy_to_table(
-        table, source=_once(data), columns=[name for name, _, _ in columns], schema_name=schema, format="binary"
-    )
+    await connection.copy_to_table(table, source=_once(data), columns=names, schema_name=schema, format="binary")
 
 
 class _once:  # noqa: N801  (an async generator would need closing)

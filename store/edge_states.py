@@ -74,7 +74,7 @@ async def advance_watermarks(connection: Connection, stretches: Sequence[Stretch
 async def watermarks(connection: Connection) -> list[Watermark]:
     """Return every boot's watermark, by edge, oldest boot first; `newest` is the last of each edge."""
     rows = await connection.fetch(queries("edge_states")["watermarks"])
-    following = [row["edge_id"] for row in rows[1:]] + [None]
+    following = [*(row["edge_id"] for row in rows[1:]), None][: len(rows)]
     return [
         watermark_of(row["edge_id"], row["boot"], row["committed"], newest=row["edge_id"] != next_edge)
         for row, next_edge in zip(rows, following, strict=True)

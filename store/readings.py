@@ -153,7 +153,7 @@ async def stage_readings(connection: Connection, columns: ReadingColumns) -> Sta
     """
     sql = queries("readings")
     ordinal = np.arange(len(columns), dtype=np.int32)
-    await copy_rows(connection, "incoming", [*_typed(columns), ("ordinal", "int4", ordinal)], schema=None)
+    await copy_rows(connection, "incoming", [*typed(columns), ("ordinal", "int4", ordinal)], schema=None)
     status = await connection.execute(sql["insert_staged"])
     stored = int(status.rpartition(" ")[2])
     if stored == len(columns):
@@ -273,7 +273,8 @@ async def load_history(
     return len(columns)
 
 
-def _typed(columns: ReadingColumns) -> list[tuple[str, str, NDArray[np.generic]]]:
+def typed(columns: ReadingColumns) -> list[tuple[str, str, NDArray[np.generic]]]:
+    """Return the columns as `copy_rows` takes them."""
     return [
         ("point_id", "int4", columns.point_id),
         ("t", "timestamptz", columns.t_us),
@@ -284,4 +285,4 @@ def _typed(columns: ReadingColumns) -> list[tuple[str, str, NDArray[np.generic]]
 
 
 async def _copy(connection: Connection, columns: ReadingColumns) -> None:
-    await copy_rows(connection, "reading", _typed(columns))
+    await copy_rows(connection, "reading", typed(columns))

@@ -1,0 +1,126 @@
+"""The fastest plain binary COPY of given readings into a twin of their table: what ingest is compared with.
+
+Plain: the rows are encoded beforehand, nothing recognises duplicates, nothing else is written. Tried are orders, rows
+to a COPY, and one or two connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from store import bench
+from store.copying import copy_encoded
+from store.pool import connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from store.pool import Connection
+    from store.readings import ReadingColumns
+
+Order = Literal["arrival", "batch", "whole"]
+
+_NAMES: Final = ["point_id", "t", "value", "quality", "batch_id"]
+_BATCH_ROWS: Final = (10_000, 50_000, 200_000)
+_TRIED_ROWS: Final = 1_500_000
+"""Rows of each try; the best is then measured with all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyWay:
+    """One way to copy.
+
+    Attributes:
+        order: `arrival`: as they came; `batch`: each COPY sorted by the index; `whole`: all rows sorted by the index,
+            which no stream of arriving readings can be.
+        batch_rows: rows to a COPY, each its own transaction.
+    """
+
+    order: Order
+    batch_rows: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRate:
+    """What a way gave."""
+
+    way: CopyWay
+    rows: int
+    readings_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """The best way, measured with all rows, and the tries that led to it."""
+
+    best: CopyRate
+    tries: list[CopyRate]
+
+
+async def fastest_copy(
+    url: str, columns: ReadingColumns, *, repeat: int = 2, told: Callable[[CopyRate], None] = lambda _rate: None
+) -> CopyResult:
+    """Search the fastest way to copy these readings, then measure it with all of them, the best of `repeat`."""
+    few = columns.take(slice(0, _TRIED_ROWS))
+    tries: list[CopyRate] = []
+    async with AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(connected(url, application="bench")) for _ in range(2)]
+        await bench.make_twin(connections[0])
+        try:
+            for way in _ways(tries):
+                tries.append(await _measure(connections, few, way))
+                told(tries[-1])
+            # Close ones may trade places with all rows.
+            finalists = [rate.way for rate in sorted(tries, key=_rate)[-2:]]
+            finals = [await _measure(connections, columns, way) for way in finalists for _ in range(repeat)]
+            for rate in finals:
+                told(rate)
+        finally:
+            await bench.drop_twin(connections[0])
+    return CopyResult(max(finals, key=_rate), tries)
+
+
+def _rate(rate: CopyRate) -> float:
+    return rate.readings_per_s
+
+
+def _ways(tries: list[CopyRate]) -> Iterator[CopyWay]:
+    """Sizes and connections first, then the other orders of the best."""
+    for connections in (1, 2):
+        for batch_rows in _BATCH_ROWS:
+            yield CopyWay("batch", batch_rows, connections)
+    best = max(tries, key=_rate).way
+    for order in ("arrival", "whole"):
+        yield CopyWay(order, best.batch_rows, best.connections)
+
+
+async def _measure(connections: list[Connection], columns: ReadingColumns, way: CopyWay) -> CopyRate:
+    data = _prepare(columns, way)
+    await bench.empty_twin(connections[0])
+    waiting = iter(data)
+
+    async def copy(connection: Connection) -> None:
+        for part in waiting:
+            await copy_encoded(connection, bench.TWIN, _NAMES, part)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number, connection in enumerate(connections[: way.connections]):
+            group.create_task(copy(connection), name=f"copy {number}")
+    return CopyRate(way, len(columns), round(len(columns) / (time.perf_counter() - began)))
+
+
+def _prepare(columns: ReadingColumns, way: CopyWay) -> list[bytes]:
+    if way.order == "whole":
+        columns = columns.sorted()
+    elif way.order == "batch":
+        batch = np.arange(len(columns)) // way.batch_rows
+        columns = columns.take(np.lexsort((columns.t_us, columns.point_id, batch)))
+    return bench.encoded(columns, way.batch_rows)
