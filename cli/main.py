@@ -11,9 +11,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cli.bench import app as bench_app
+from cli.alerts import app as alerts_app
+from cli.broker import app as broker_app
+from cli.dashboards import app as dashboards_app
+from cli.edge import app as edge_app
 from cli.errors import CliError
+from cli.extras import missing_package
+from cli.ingest import app as ingest_app
+from cli.options import Json, Lang, SettingsFile, Var
+from cli.quarantine import app as quarantine_app
+from cli.recipient import app as recipient_app
 from cli.settings import load_settings
 from cli.simulate import app as simulate_app
+from cli.tenant import app as tenant_app
+from cli.tenant import token_app
 from park.errors import ParkError
 
 app = typer.Typer(
@@ -27,22 +39,21 @@ app = typer.Typer(
     add_completion=False,
 )
 park_app = typer.Typer(help="Parks, firms, points and meters.", no_args_is_help=True)
-token_app = typer.Typer(help="Tokens of the HTTP interface.", no_args_is_help=True)
 app.add_typer(park_app, name="park")
-app.add_typer(token_app, name="token")
-app.add_typer(simulate_app, name="simulate")
-
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings",
-        "-s",
-        envvar="GREENPARK_SETTINGS",
-        help="TOML file; without it /etc/greenpark/greenpark.toml and GREENPARK_… variables.",
-    ),
-]
-Var = Annotated[Path, typer.Option("--var", help="Directory of our own database, broker and logs.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
+for name, group in (
+    ("edge", edge_app),
+    ("broker", broker_app),
+    ("ingest", ingest_app),
+    ("quarantine", quarantine_app),
+    ("alerts", alerts_app),
+    ("recipient", recipient_app),
+    ("tenant", tenant_app),
+    ("token", token_app),
+    ("dashboards", dashboards_app),
+    ("simulate", simulate_app),
+):
+    app.add_typer(group, name=name)
+app.add_typer(bench_app, name="bench")
 
 
 class Room(StrEnum):
@@ -55,17 +66,11 @@ class Room(StrEnum):
     API = "api"
 
 
-class Lang(StrEnum):
-    """Languages of what people see."""
-
-    ZH = "zh-CN"
-    EN = "en"
-
-
 @app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="Stop by itself after so many live seconds.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write figures as JSON; needs no terminal.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Keep the last live view as an SVG picture.")] = None,
     lang: Annotated[Lang, typer.Option(help="Language of the live view.", envvar="GREENPARK_LANG")] = Lang.ZH,
     var: Var = Path("var"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier demo's data first.")] = False,
@@ -77,7 +82,7 @@ def demo(
     """
     from cli.demo.show import Options, run_demo  # noqa: PLC0415
 
-    asyncio.run(run_demo(Options(var.resolve(), seconds, report, lang.value, fresh)))
+    asyncio.run(run_demo(Options(var.resolve(), seconds, report, lang.value, fresh, picture)))
 
 
 @app.command()
@@ -159,12 +164,15 @@ def replay(
 
 @park_app.command("apply")
 def park_apply(
-    file: Annotated[Path, typer.Argument(help="The park document (YAML).")], settings: SettingsFile = None
+    file: Annotated[Path, typer.Argument(help="The park document (YAML).")],
+    settings: SettingsFile = None,
+    json_output: Json = False,
 ) -> None:
     """Set up or change a park from its document; no reading is touched, changed meters are computed again."""
     from cli.parks import apply_file  # noqa: PLC0415
 
-    print(asyncio.run(apply_file(load_settings(settings).database_url, file)))
+    done = asyncio.run(apply_file(load_settings(settings).database_url, file))
+    print(json.dumps(done.as_dict(), ensure_ascii=False) if json_output else done.as_text())
 
 
 @park_app.command("show")
@@ -174,20 +182,6 @@ def park_show(settings: SettingsFile = None, json_output: Json = False) -> None:
 
     found = asyncio.run(list_parks(load_settings(settings).database_url))
     print(json.dumps(found, ensure_ascii=False) if json_output else _tree(found))
-
-
-@token_app.command("add")
-def token_add(
-    park: Annotated[str, typer.Argument(help="Code of the park.")],
-    label: Annotated[str, typer.Option(help="Who uses it; shown in logs.")],
-    firm: Annotated[str | None, typer.Option(help="Only this firm; without it the whole park.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="May acknowledge episodes.")] = False,
-    settings: SettingsFile = None,
-) -> None:
-    """Make a token and print it once; the database keeps only its hash."""
-    from cli.parks import make_token  # noqa: PLC0415
-
-    print(asyncio.run(make_token(load_settings(settings).database_url, park, firm, label, may_write=write)))
 
 
 def _tree(parks: list[dict[str, Any]]) -> str:
@@ -217,10 +211,15 @@ def main() -> NoReturn:
 
 
 def _known(error: BaseException) -> BaseException | None:
-    """Find the room error in an exception or a group; the rooms' roots all live in a module named errors."""
+    """Find the room error in an exception or a group; the rooms' roots all live in a module named errors.
+
+    A package that is not installed is one too: a gateway has no server libraries, a server no drivers.
+    """
     if isinstance(error, BaseExceptionGroup):
         found = [_known(inner) for inner in error.exceptions]
         return found[0] if found and all(found) else None
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(error, sys.argv[1:])
     return error if type(error).__module__.endswith(".errors") and "." in type(error).__module__ else None
 
 

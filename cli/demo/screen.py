@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.box import SIMPLE_HEAD
@@ -83,6 +84,7 @@ class View:
     episodes: list[dict[str, Any]] = field(default_factory=list)
     fault_in_s: float | None = None
     troubles: list[str] = field(default_factory=list)
+    zone: tzinfo = UTC
 
 
 def render(view: View, lang: str) -> RenderableType:
@@ -156,7 +158,7 @@ def _targets(view: View, k: int) -> Panel:
 def _alerts(view: View, k: int) -> Panel:
     lines = Text()
     for episode in view.episodes:
-        began = episode["began"].astimezone().strftime("%H:%M:%S")
+        began = episode["began"].astimezone(view.zone).strftime("%H:%M:%S")
         lines.append(f"{began} ", "dim").append_text(_state(episode["state"], k))
         lines.append(f"  {episode['title_zh' if k == 0 else 'title_en']}\n")
     if not view.episodes:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path  # noqa: TC003  (dataclass fields are read at run time)
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich._export_format import CONSOLE_SVG_FORMAT
@@ -123,10 +123,10 @@ def _on_signal(stop: asyncio.Event, live: asyncio.Event) -> None:
 async def _show(stage: Stage, view: View, options: Options, stop: asyncio.Event) -> Probe:
     probe = Probe(stage.park_id, stage.started)
     api = f"http://127.0.0.1:{stage.machine.ports['api']}"
-    view.urls = {"API": f"{api}/", "token": str(stage.machine.places.root / "demo" / "token")}
+    view.urls = {"API": f"{api}/", "token": _short(stage.machine.places.root / "demo" / "token")}
     async with stage.pool.acquire() as connection:
         view.firms = {firm.firm_id: (firm.name_zh, firm.name_en) for firm in await firms(connection, stage.park_id)}
-        tz = zone((await park_named(connection, PARK)).time_zone)
+        tz = view.zone = zone((await park_named(connection, PARK)).time_zone)
     ends = None if options.seconds is None else time.monotonic() + options.seconds
     console = Console()
     tasks = [asyncio.create_task(probe.run(stage.pool), name="probe")]
@@ -172,6 +172,12 @@ async def _look(stage: Stage, view: View, probe: Probe, tz: ZoneInfo) -> None:
     view.bucket = {(row["scope"], row["scope_id"], row["indicator_id"]): row for row in bucket}
     view.lag_s, view.lag_indicator_s = p99(probe.recent_s), p99(waited)
     view.fault_in_s = stage.fault_at_s - time.time()
+
+
+def _short(file: Path) -> str:
+    """Return a path as it is typed from here."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def _draw(view: View, lang: str, file: Path) -> None:
