@@ -9,6 +9,8 @@ ParkError
 ├── FactorError        a conversion that cannot be chosen
 │   ├── NoFactorError
 │   └── AmbiguousFactorError
+├── FormulaError       a virtual point's formula that cannot be read, or does not fit its units; names the column
+├── GraphError         meters that cannot stand under each other; names the points
 ├── IndicatorError     an unknown indicator, a scope it does not have, or ratios that may not be added
 └── DataFileError      a factor, indicator, target or rule file is wrong; names file, field and what was expected
 """
@@ -68,6 +70,32 @@ class NoFactorError(FactorError):
 
 class AmbiguousFactorError(FactorError):
     """Several factors hold at once; one of them must be superseded or limited in time."""
+
+
+class FormulaError(ParkError):
+    """A formula of a virtual point cannot be read or does not fit.
+
+    Attributes:
+        column: where in the text, from 1; None: the formula as a whole.
+    """
+
+    def __init__(self, message: str, column: int | None = None) -> None:
+        """Name the column first."""
+        super().__init__(message if column is None else f"column {column}: {message}")
+        self.column = column
+
+
+class GraphError(ParkError):
+    """Meters cannot stand under each other like this.
+
+    Attributes:
+        point: the child at which it was noticed, as `firm/code`.
+    """
+
+    def __init__(self, point: str, message: str) -> None:
+        """Name the point first."""
+        super().__init__(f"{point}: {message}")
+        self.point = point
 
 
 class IndicatorError(ParkError):
