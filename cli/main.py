@@ -11,8 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cli.bench import app as bench_app
 from cli.alerts import app as alerts_app
+from cli.bench import app as bench_app
 from cli.broker import app as broker_app
 from cli.dashboards import app as dashboards_app
 from cli.edge import app as edge_app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import MissingError
@@ -10,7 +11,6 @@ from park.targets import load_pack, odd
 from store import registry
 from store.migrations import check_schema
 from store.pool import connected
-from store.tenants import add_tenant, add_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,18 +28,42 @@ def read_definition(file: Path) -> ParkDefinition:
     return load_definition(text, file.name)
 
 
-async def apply_file(database_url: str, file: Path) -> str:
-    """Apply a park document and return what it did, with what is odd about its target packs."""
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying a park document did.
+
+    Attributes:
+        recomputed_points: points whose meaning or meters changed; they are computed again.
+        odd: what is odd about the target packs.
+    """
+
+    park: str
+    firms: int
+    points: int
+    recomputed_points: int
+    odd: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """Return it for people."""
+        lines = [f"park {self.park}: {self.firms} firms, {self.points} points"]
+        if self.recomputed_points:
+            lines.append(f"{self.recomputed_points} points changed their meaning or meters and are computed again")
+        return "\n".join([*lines, *(f"odd: {finding}" for finding in self.odd)])
+
+
+async def apply_file(database_url: str, file: Path) -> Applied:
+    """Apply a park document and return what it did."""
     definition = read_definition(file)
     packs = [load_pack(pack_id) for pack_id in definition.target_packs]
     async with connected(database_url) as connection:
         await check_schema(connection)
         done = await registry.apply_definition(connection, definition)
-    lines = [f"park {definition.code}: {done.firms} firms, {done.points} points"]
-    if done.recomputed_points:
-        lines.append(f"{done.recomputed_points} points changed their meaning or meters and are computed again")
-    lines += [f"odd: {finding}" for pack in packs for finding in odd(pack)]
-    return "\n".join(lines)
+    found = tuple(str(finding) for pack in packs for finding in odd(pack))
+    return Applied(definition.code, done.firms, done.points, done.recomputed_points, found)
 
 
 async def list_parks(database_url: str) -> list[dict[str, Any]]:
@@ -59,11 +83,3 @@ async def list_parks(database_url: str) -> list[dict[str, Any]]:
             names = {"code": park.code, "name_zh": park.name_zh, "name_en": park.name_en}
             found.append(names | {"time_zone": park.time_zone, "firms": firms})
     return found
-
-
-async def make_token(database_url: str, park: str, firm: str | None, label: str, *, may_write: bool) -> str:
-    """Make the tenant's role if need be, and a token that acts as it."""
-    async with connected(database_url) as connection:
-        await check_schema(connection)
-        role = await add_tenant(connection, park, firm)
-        return await add_token(connection, role, label, may_write=may_write)

@@ -197,7 +197,7 @@ async def _replay(source: _Source, where: _Where, steps: Steps, began: float) ->
         await check_schema(connection)
         if source.park_file is not None:
             steps.begin("park document")
-            steps.done((await apply_file(where.database_url, source.park_file)).splitlines()[0])
+            steps.done((await apply_file(where.database_url, source.park_file)).as_text().splitlines()[0])
         return await _with_database(source, where, connection, steps, began)
 
 
