@@ -29,6 +29,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest import metrics
 from ingest.errors import BrokerError, NotConnectedError, SettingsError
 from park.wire import ROOT, Channel
 
@@ -45,7 +46,11 @@ _PACKETS_A_TURN: Final = 200
 """Packets read before other tasks get their turn."""
 _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 10.0
+_TAKEOVER_FIRST_S: Final = 2.0
+_TAKEOVER_LONGEST_S: Final = 60.0
 _CONNECT_LIMIT_S: Final = 10.0
+_TAKEN_OVER: Final = 0x8E
+"""DISCONNECT reason: another client connected under our client id."""
 _HOPELESS: Final = frozenset({0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C})
 """CONNACK reasons that trying again does not mend: protocol, client id, password, rights, banned, method."""
 
@@ -117,6 +122,8 @@ class Inbox:
         self._chance = chance
         self._link: _Link | None = None
         self._connections = 0
+        self._resumed = False
+        self._taken_over = 0
         self._turn = asyncio.Lock()
         self._online = asyncio.Event()
 
@@ -124,6 +131,11 @@ class Inbox:
     def connected(self) -> bool:
         """Whether messages flow at the moment."""
         return self._online.is_set()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the broker had kept a session for this worker when we first connected."""
+        return self._resumed
 
     @property
     def unacked(self) -> tuple[int, int]:
@@ -139,9 +151,12 @@ class Inbox:
         failures = 0
         while True:
             link = _Link(self._settings, self._address, self._connections + 1, leaving=self._leaving)
+            since = asyncio.get_running_loop().time()
             try:
                 await link.open()
                 self._connections += 1
+                if self._connections == 1:
+                    self._resumed = link.resumed
                 self._link = link
                 self._online.set()
                 failures = 0
@@ -156,10 +171,33 @@ class Inbox:
             finally:
                 self._online.clear()
                 link.close()
+            if link.taken_over:
+                held_s = asyncio.get_running_loop().time() - since
+                await asyncio.sleep(self._after_takeover(held_s))
+                continue
             failures += 1
             await asyncio.sleep(
                 min(_FIRST_WAIT_S * 2 ** min(failures - 1, 10), _LONGEST_WAIT_S) * self._chance.uniform(0.5, 1.0)
             )
+
+    def _after_takeover(self, held_s: float) -> float:
+        """Count and tell that another took our session, and return how long to leave it alone.
+
+        Coming back at once would throw the other out, who would throw us out: so each leaves the other ever more time.
+        """
+        self._taken_over = 1 if held_s > 2 * _TAKEOVER_LONGEST_S else self._taken_over + 1
+        metrics.TAKEN_OVER.inc()
+        longest_s: float = min(_TAKEOVER_FIRST_S * 2 ** min(self._taken_over - 1, 10), _TAKEOVER_LONGEST_S)
+        wait_s = longest_s * self._chance.uniform(0.5, 1.0)
+        log.error(
+            "worker_name_taken",
+            worker=self._settings.worker,
+            times=self._taken_over,
+            next_try_s=round(wait_s, 1),
+            error="another ingest worker connected under this name; give each a name of its own"
+            " ([ingest] worker, GREENPARK_INGEST_WORKER), or stop one of them",
+        )
+        return wait_s
 
     async def take(self, max_messages: int, max_wait_s: float) -> list[Message]:
         """Wait for a message, then up to `max_wait_s` for more; return them in order, at least one.
@@ -209,6 +247,8 @@ class _Link:
         self._leaving = leaving
         self.sizes: dict[int, int] = {}
         self.bytes = 0
+        self.resumed = False
+        self.taken_over = False
         self._settings = settings
         self._address = address
         self._loop = asyncio.get_running_loop()
@@ -402,10 +442,11 @@ class _Link:
 
     # Called by paho, within the calls above.
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
         if self._welcome.done():
             return
         if not reason.is_failure:
+            self.resumed = bool(flags.session_present)
             self._welcome.set_result(None)
         elif reason.value in _HOPELESS:
             advice = "check user, password and rights of ingest at the broker"
@@ -428,7 +469,10 @@ class _Link:
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if not self.lost.done():
-            log.warning("broker_connection_lost", connection=self.number, reason=str(reason))
+            # 0x8E is no failure of the line; whoever waits for `lost` tells what it means.
+            self.taken_over = reason.value == _TAKEN_OVER
+            if not self.taken_over:
+                log.warning("broker_connection_lost", connection=self.number, reason=str(reason))
             self._end()
 
     def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:

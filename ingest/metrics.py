@@ -16,6 +16,9 @@ COLLISIONS: Final = Counter(
     "greenpark_ingest_copy_collisions_total", "Straight copies taken back because a reading was there already"
 )
 QUARANTINED: Final = Counter("greenpark_ingest_quarantined_messages_total", "Messages put into quarantine", ["reason"])
+TAKEN_OVER: Final = Counter(
+    "greenpark_ingest_sessions_taken_over_total", "Times that another worker of our name threw us out at the broker"
+)
 WATERMARKS: Final = Counter("greenpark_ingest_watermarks_published_total", "Committed watermarks told to edges")
 TRANSACTION_S: Final = Histogram(
     "greenpark_ingest_transaction_seconds",

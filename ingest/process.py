@@ -62,11 +62,11 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event) -> None:
         await asyncio.gather(work, stopping, return_exceptions=True)
 
 
-async def retire(settings: IngestSettings) -> None:
+async def retire(settings: IngestSettings) -> bool:
     """Take a worker that will not come back out of the group: store what the broker keeps for it, then be forgotten.
 
     Needed because the broker goes on dealing messages to a worker that is away, until its session expires. The worker
-    itself must not be running.
+    itself must not be running. False if the broker knew no such worker.
 
     Raises: as `run`.
     """
@@ -77,7 +77,7 @@ async def retire(settings: IngestSettings) -> None:
         await asyncio.wait((work, drained), return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             work.result()
-        drained.result()
+        return drained.result()
     finally:
         for task in (work, drained):
             task.cancel()
@@ -119,14 +119,18 @@ class Worker:
                 # One failure is what the caller can act on; the others are its echo.
                 raise group.exceptions[0] from None
 
-    async def drain(self) -> None:
-        """Wait until nothing has come for a while and all is acknowledged, then end the session at the broker."""
+    async def drain(self) -> bool:
+        """Wait until nothing has come for a while and all is acknowledged, then end the session at the broker.
+
+        False if the broker had kept no session.
+        """
         quiet = 0
         while quiet < _QUIET_TURNS:
             await asyncio.sleep(_QUIET_S / _QUIET_TURNS)
             busy = not self._inbox.connected or self._inbox.unacked[0] > 0 or self._watermarks.pending > 0
             quiet = 0 if busy else quiet + 1
         self._inbox.end_session()
+        return self._inbox.resumed
 
     async def _await_database(self) -> None:
         failures = 0

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from cli.stack import ports
 from cli.stack.mosquitto import Broker
 from cli.stack.places import service_user
+from ingest.inbox import Inbox
 from ingest.process import retire, run
+from ingest.settings import IngestSettings
 from park.wire import Batch, decode_committed, encode
 from store.errors import SchemaError
 
@@ -75,8 +78,6 @@ async def until(condition: Any, limit_s: float = 30) -> None:
 
 async def subscribed(broker_settings) -> None:
     """Lay down the worker's session, so that nothing published afterwards is missed."""
-    from ingest.inbox import Inbox  # noqa: PLC0415
-
     inbox = Inbox(broker_settings, random.Random(0))
     task = asyncio.create_task(inbox.run(), name="inbox")
     while not inbox.connected:  # noqa: ASYNC110
@@ -307,3 +308,47 @@ async def test_a_retired_worker_leaves_nothing_behind(here, post) -> None:
         assert await here.count("batch") == 40
         await send(range(40, 80))
         await until(lambda: here.connection.fetchval("SELECT count(*) = 80 FROM batch"))
+
+
+async def test_two_workers_of_one_name_say_so_and_leave_each_other_time(here, post) -> None:
+    """They throw each other out a few times and not for ever, name the mistake, and what is sent is stored once."""
+    settings = post.settings(here.url)
+    await subscribed(settings)
+    expected: set[tuple[str, int, float]] = set()
+    with structlog.testing.capture_logs() as lines:
+        async with working(settings), working(settings), post.publisher() as edge:
+            for seq in range(8):
+                message, rows = payload(seq, here.now_ms - 60_000)
+                await edge.publish(post.topic(), message, qos=1)
+                expected |= rows
+                await asyncio.sleep(0.5)
+
+            async def all_stored() -> bool:
+                return set(await stored(here)) >= expected
+
+            await until(all_stored)
+    taken = [line for line in lines if line["event"] == "worker_name_taken"]
+    assert taken
+    assert taken[0]["worker"] == "1"
+    assert "GREENPARK_INGEST_WORKER" in taken[0]["error"]
+    assert len([line for line in lines if line["event"] == "broker_connected"]) <= 10
+    assert sorted(await stored(here)) == sorted(expected)
+
+
+async def test_waits_after_a_takeover_grow_and_start_anew_after_a_quiet_time() -> None:
+    """Each takeover in a row waits longer, up to a minute; one after a long peace counts as the first."""
+    inbox = Inbox(IngestSettings("postgresql://nowhere", "mqtt://nowhere"), random.Random(0))
+    with structlog.testing.capture_logs():
+        waits = [inbox._after_takeover(1.0) for _ in range(12)]
+        assert all(1.0 <= wait_s <= 60.0 for wait_s in waits)
+        assert min(waits[6:]) >= 30.0
+        assert inbox._after_takeover(3_600.0) <= 2.0
+
+
+async def test_retiring_tells_whether_the_broker_knew_the_worker(here, post) -> None:
+    """A name that never worked is told apart from one that the broker kept a session for."""
+    settings = post.settings(here.url)
+    assert await retire(settings) is False
+    await subscribed(settings)
+    assert await retire(settings) is True
+    assert await retire(settings) is False
