@@ -85,6 +85,7 @@ def consumption(
                 modulus=meter.modulus,
                 multiplier=meter.multiplier,
                 rate_limit_per_h=point.rate_limit_per_h,
+                dial_step=meter.resolution or 0.0,
             )
             _add(out, edges, *_register_segments(steps, max_gap_us))
             if k > 0 and meter.first_reading is not None:
@@ -156,7 +157,7 @@ def _register_segments(
     flags = steps.step[1:].copy()
     undecided = (flags & (Step.HELD_RESET | Step.HELD_IMPLAUSIBLE)) != 0
     crosses = t0 // BUCKET_US != (t1 - 1) // BUCKET_US
-    gap = crosses & (t1 - t0 > max_gap_us) & ~undecided
+    gap = crosses & ((t1 - t0 > max_gap_us) | ((flags & Step.FROZEN) != 0)) & ~undecided
     flags[gap] |= int(Step.GAP)
     return t0, t1, np.diff(steps.total), ~gap & ~undecided, gap, steps.held[1:], flags
 

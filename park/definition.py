@@ -29,6 +29,7 @@ class InstallationDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=
     multiplier: float = 1.0
     first_reading: float | None = None
     last_reading: float | None = None
+    resolution: float | None = None
 
 
 class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -151,8 +152,9 @@ def _check_point(file: str, at: str, point: PointDefinition, edges: list[str], u
     for k, meter in enumerate(ordered):
         if meter.valid_from.tzinfo is None or (meter.valid_to is not None and meter.valid_to.tzinfo is None):
             raise DataFileError(file, f"{at}.installations", f"{meter.serial}: times need a zone, such as +08:00")
-        if meter.multiplier <= 0 or (meter.modulus is not None and meter.modulus <= 0):
-            raise DataFileError(file, f"{at}.installations", f"{meter.serial}: multiplier and modulus are positive")
+        if any(x is not None and x <= 0 for x in (meter.multiplier, meter.modulus, meter.resolution)):
+            text = f"{meter.serial}: multiplier, modulus and resolution are positive"
+            raise DataFileError(file, f"{at}.installations", text)
         if k and (ordered[k - 1].valid_to is None or ordered[k - 1].valid_to > meter.valid_from):  # type: ignore[operator]
             raise DataFileError(file, f"{at}.installations", f"{meter.serial} overlaps {ordered[k - 1].serial}")
 

@@ -53,6 +53,7 @@ class Installation:
         multiplier: CT × PT, applied once, here and nowhere else.
         first_reading: dial at the start, None: the first reading received opens the installation.
         last_reading: dial at the end, None: the last reading received closes it.
+        resolution: the dial's smallest step; a drop of no more is jitter. None: not known, so no drop is.
     """
 
     installation_id: int
@@ -63,6 +64,7 @@ class Installation:
     valid_to: datetime | None
     first_reading: float | None = None
     last_reading: float | None = None
+    resolution: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 US_PER_HOUR: Final = 3_600_000_000
 GLITCH_READINGS: Final = 8
 """A drop must be taken back within so many readings to be a glitch and not the start of a new life."""
+STILL_US: Final = 7 * 24 * US_PER_HOUR
+"""A value that stood still catches up for at most so long: what the physical limit allows for a week, no more."""
 
 
 class Step(IntFlag):
@@ -35,6 +37,8 @@ class Step(IntFlag):
     GAP = 16
     SWAP = 32
     DIP = 64
+    FROZEN = 128
+    EDITED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Curve:
     Attributes:
         t_us: instants of the believed readings, rising strictly, shape (n,).
         total: what has passed since an arbitrary origin, non-decreasing, shape (n,).
-        step: class of the step that ends at each reading; the first has none, shape (n,).
+        step: class of the step that ends at each reading; the first has none, shape (n,). FROZEN marks a step that
+            begins where a value last moved and ends where it caught up: its sum is known, its course is not.
         held: quantity of each step that is held for a person, 0 elsewhere, shape (n,).
         dropped: how many readings were not believed.
     """
@@ -73,7 +78,8 @@ def curve(
         modulus: the dial's modulus, None if it never rolls over.
         multiplier: CT × PT.
         rate_limit_per_h: physical limit after the multiplier, in the point's unit per hour; None: none known.
-        dial_step: a drop of at most this (in dial units) is jitter of the last digit, and counts as no movement.
+        dial_step: the dial's resolution. A drop of at most this is jitter of the last digit, and a rise may exceed the
+            limit by as much, because a dial moves in whole steps.
 
     Returns:
         The curve. Where nothing is odd, `total` is `value × multiplier`, so that results do not depend on where
@@ -81,80 +87,147 @@ def curve(
     """
     limit = np.inf if rate_limit_per_h is None else rate_limit_per_h / multiplier / US_PER_HOUR
     delta = np.diff(value)
-    if not (np.any(delta < 0) or np.any(delta > limit * np.diff(t_us))):
+    odd = (delta < 0) | (delta > limit * np.diff(t_us) + _slack(value[1:], dial_step))
+    if not odd.any():
         n = len(t_us)
         return Curve(t_us, value * multiplier, np.zeros(n, np.int16), np.zeros(n), 0)
-    return _odd_curve(t_us, value, modulus, multiplier, limit, dial_step)
+    return _Walk(t_us, value, modulus, limit, dial_step).walked(np.flatnonzero(odd) + 1, multiplier)
 
 
-def _odd_curve(
-    t_us: Instants, value: Amounts, modulus: float | None, multiplier: float, limit: float, dial_step: float
-) -> Curve:
-    """Walk reading by reading: only windows in which something is odd come here."""
-    keep: list[int] = [0]
-    shift: list[float] = [0.0]
-    step: list[int] = [0]
-    held: list[float] = [0.0]
-    offset = 0.0
-    level = float(value[0])  # the dial as it was last believed; a dip does not lower it
-    k = 1
-    n = len(t_us)
-    while k < n:
-        last = keep[-1]
-        delta = float(value[k]) - level
-        room = limit * float(t_us[k] - t_us[last])
-        kind, counted, aside = Step.ADVANCE, delta, 0.0
-        if -dial_step <= delta < 0:
-            keep.append(k)
-            shift.append(offset - delta)
-            step.append(int(Step.DIP))
-            held.append(0.0)
-            k += 1
-            continue
-        if delta < 0:
-            back = _returns(value, k, level)
-            wrapped = modulus is not None and _wraps(level, float(value[k]), modulus, room)
-            if wrapped and modulus is not None and (back is None or not _leaps(t_us, value, k, back, limit, modulus)):
-                kind, counted = Step.ROLLOVER, delta + modulus
-            elif back is not None:
-                k = back
-                kind, counted = Step.GLITCH, float(value[k]) - level
-                delta = counted
-                if delta > limit * float(t_us[k] - t_us[last]):
+def _slack(value: Amounts | float, dial_step: float) -> Amounts | float:
+    """A dial moves in whole steps, and its value is a rounded float."""
+    return dial_step * 1.001 + 1e-12 * np.abs(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One installation's readings in which something is odd, walked from one odd place to the next."""
+
+    t_us: Instants
+    value: Amounts
+    modulus: float | None
+    limit: float
+    dial_step: float
+
+    def walked(self, odd: Instants, multiplier: float) -> Curve:
+        """Walk. `odd` are the readings that end a drop or a rise above the limit."""
+        value, n = self.value, len(self.value)
+        kept = np.ones(n, bool)
+        shift, held, step = np.zeros(n), np.zeros(n), np.zeros(n, np.int16)
+        still, anchor = self._still(), 0  # a stretch is not followed back over a reading that was decided on
+        level, offset, last, k = float(value[0]), 0.0, 0, 1  # level: the dial as last believed; no dip lowers it
+        while k < n:
+            if level == value[last] and last == k - 1:
+                # Nothing to decide until shortly before the next odd reading, which may show a rise to be a spike.
+                at = int(np.searchsorted(odd, k))
+                ahead = (int(odd[at]) if at < len(odd) else n + GLITCH_READINGS) - GLITCH_READINGS
+                if ahead > k:
+                    ahead = min(ahead, n)
+                    shift[k:ahead] = offset
+                    last, k = ahead - 1, ahead
+                    level = float(value[last])
                     continue
+            since = max(int(still[last]), anchor)
+            j, kind, counted, aside = self._decide(k, last, level, since)
+            if kind & Step.FROZEN:
+                kept[since + 1 : last + 1] = False
+            kept[last + 1 : j] = False
+            if kind == Step.DIP:
+                shift[j] = offset + level - value[j]
             else:
-                kind, counted, aside = Step.HELD_RESET, 0.0, max(float(value[k]), 0.0)
-        elif delta > room:
-            after = _falls_back(t_us, value, k, level, float(t_us[last]), limit)
-            if after is not None:
-                k = after
-                kind, counted = Step.GLITCH, float(value[k]) - level
-                delta = counted
-            else:
-                kind, counted, aside = Step.HELD_IMPLAUSIBLE, 0.0, delta
-        offset += counted - delta
-        level = float(value[k])
-        keep.append(k)
-        shift.append(offset)
-        step.append(int(kind))
-        held.append(aside * multiplier)
-        k += 1
-    chosen = np.array(keep, np.int64)
-    total = (value[chosen] + np.array(shift)) * multiplier
-    return Curve(t_us[chosen], total, np.array(step, np.int16), np.array(held), n - len(keep))
+                offset += counted - (float(value[j]) - level)
+                level = float(value[j])
+                shift[j] = offset
+            step[j], held[j] = int(kind), aside * multiplier
+            anchor = j if kind else anchor
+            last, k = j, j + 1
+        total = np.maximum.accumulate((value[kept] + shift[kept]) * multiplier)
+        return Curve(self.t_us[kept], total, step[kept], held[kept], n - int(kept.sum()))
+
+    def _still(self) -> Instants:
+        """Return for each reading the first one of its stretch of equal values, at most `STILL_US` before."""
+        n = len(self.value)
+        moved = np.concatenate([[True], np.diff(self.value) != 0])
+        first = np.maximum.accumulate(np.where(moved, np.arange(n), 0))
+        return np.maximum(first, np.searchsorted(self.t_us, self.t_us - STILL_US))
+
+    def _decide(self, k: int, last: int, level: float, still: int) -> tuple[int, Step, float, float]:
+        """Return the reading that is believed next, its class, what it counts, and what is held (dial units)."""
+        value, delta = self.value, float(self.value[k]) - level
+        slack = float(_slack(value[k], self.dial_step))
+        if delta < 0:
+            return self._fallen(k, last, level, still, slack)
+        spike = self._spike(k, level, float(self.t_us[last]), slack, k + 1 + GLITCH_READINGS)
+        if spike is not None:
+            return spike, Step.GLITCH, float(value[spike]) - level, 0.0
+        if delta <= self._room(last, k) + slack:
+            return k, Step.ADVANCE, delta, 0.0
+        # A dip ends a stretch that stood still: only equal values do.
+        if still < last and level == value[last] and delta <= self._room(still, k) + slack:
+            return k, Step.FROZEN, delta, 0.0
+        return k, Step.HELD_IMPLAUSIBLE, 0.0, delta
+
+    def _fallen(self, k: int, last: int, level: float, still: int, slack: float) -> tuple[int, Step, float, float]:
+        value, delta = self.value, float(self.value[k]) - level
+        back = _returns(value, k, level)
+        if delta >= -slack:
+            if back is not None or k + 1 + GLITCH_READINGS > len(value):
+                return k, Step.DIP, 0.0, 0.0
+            # It stays one step lower: that is where the dial stands, and nothing ran backwards.
+            return k, Step.DIP | Step.GLITCH, 0.0, 0.0
+        if self.modulus is not None and _wraps(level, float(value[k]), self.modulus):
+            passed = delta + self.modulus
+            round_once = back is None or not _leaps(self.t_us, value, k, back, self.limit, self.modulus)
+            if round_once and passed <= self._room(last, k) + slack:
+                return k, Step.ROLLOVER, passed, 0.0
+            if round_once and still < last and level == value[last] and passed <= self._room(still, k) + slack:
+                return k, Step.ROLLOVER | Step.FROZEN, passed, 0.0
+        if back is None:
+            return k, Step.HELD_RESET, 0.0, max(float(value[k]), 0.0)
+        until = k + 1 + GLITCH_READINGS
+        for j in range(back, min(until, len(value))):
+            rise = float(value[j]) - level
+            if 0 <= rise <= self._room(last, j) + slack:
+                spike = self._spike(j, level, float(self.t_us[last]), slack, until)
+                found = j if spike is None else spike
+                return found, Step.GLITCH, float(value[found]) - level, 0.0
+        return back, Step.HELD_IMPLAUSIBLE | Step.GLITCH, 0.0, float(value[back]) - level
+
+    def _room(self, a: int, b: int) -> float:
+        """Return how far the dial can have moved between two readings."""
+        return self.limit * float(self.t_us[b] - self.t_us[a])
+
+    def _spike(self, k: int, level: float, since_us: float, slack: float, until: int) -> int | None:
+        """Find the reading that shows the rise at `k` to have been a spike: it goes on from the level before.
+
+        What falls back must stay below for as long as a glitch may last, or it was itself the odd one.
+        """
+        top = float(self.value[k])
+        for j in range(k + 1, min(until, len(self.value))):
+            found = float(self.value[j])
+            if not level <= found < top - slack:
+                continue
+            after = self.value[j + 1 : until]
+            if found - level > self.limit * (float(self.t_us[j]) - since_us) + slack:
+                continue
+            before = float(self.value[j - 1])
+            if self.modulus is not None and top - level < 0.5 * self.modulus and _wraps(before, found, self.modulus):
+                return None
+            implausible = top - level > self.limit * (float(self.t_us[k]) - since_us) + slack
+            if implausible or not np.any(after >= top - slack):
+                return j
+        return None
 
 
-def _wraps(before: float, after: float, modulus: float, room: float) -> bool:
-    """A rollover starts in the dial's last tenth, ends in its first half, and moves no faster than it can."""
-    return before > 0.9 * modulus and after < 0.5 * modulus and after + modulus - before <= room
+def _wraps(before: float, after: float, modulus: float) -> bool:
+    """A rollover starts in the dial's last tenth and ends in its first half."""
+    return before > 0.9 * modulus and after < 0.5 * modulus
 
 
 def _returns(value: Amounts, k: int, level: float) -> int | None:
     """Find the reading that shows the drop at `k` to have been a glitch: it stands at or above the level before."""
-    for j in range(k + 1, min(k + 1 + GLITCH_READINGS, len(value))):
-        if value[j] >= level:
-            return j
-    return None
+    later = np.flatnonzero(value[k + 1 : k + 1 + GLITCH_READINGS] >= level)
+    return k + 1 + int(later[0]) if len(later) else None
 
 
 def _leaps(t_us: Instants, value: Amounts, k: int, back: int, limit: float, modulus: float) -> bool:
@@ -164,11 +237,3 @@ def _leaps(t_us: Instants, value: Amounts, k: int, back: int, limit: float, modu
     """
     climb = np.diff(value[k : back + 1])
     return bool(np.any(climb > np.minimum(limit * np.diff(t_us[k : back + 1]), 0.5 * modulus)))
-
-
-def _falls_back(t_us: Instants, value: Amounts, k: int, level: float, since_us: float, limit: float) -> int | None:
-    """Find the reading that shows the jump at `k` to have been a spike: it continues from the level before."""
-    for j in range(k + 1, min(k + 1 + GLITCH_READINGS, len(value))):
-        if 0 <= value[j] - level <= limit * (t_us[j] - since_us):
-            return j
-    return None

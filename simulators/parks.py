@@ -369,6 +369,7 @@ def _installation_definition(firm: SimulatedFirm, point: SimulatedPoint, k: int)
         multiplier=meter.multiplier,
         first_reading=meter.dial(meter.start_ticks) if k else None,
         last_reading=last,
+        resolution=meter.model.resolution,
     )
 
 

@@ -126,6 +126,19 @@ async def readings(connection: Connection, wanted: Sequence[Window]) -> Readings
     return Readings(*await fetch_columns(connection, queries("ledger")["readings"], _READING, *columns))
 
 
+async def still(
+    connection: Connection, wanted: Sequence[tuple[int, datetime, float]]
+) -> list[tuple[int, datetime, datetime | None]]:
+    """Return, for readings `(point, t, value)`, the bounds `(point, from, to)` of the stretch of equal values there.
+
+    `from` is at or before the last reading with another value, or 8 days back; `to` is the next reading with another
+    value, None if there is none within 8 days.
+    """
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    rows = await connection.fetch(queries("ledger")["still"], *columns)
+    return [(row["point_id"], row["before"] or row["earliest"], row["after"]) for row in rows]
+
+
 async def all_readings(connection: Connection, point_ids: Sequence[int]) -> Readings:
     """Return everything that was ever read at these points."""
     columns = await fetch_columns(connection, queries("ledger")["all_readings"], _READING, list(point_ids))

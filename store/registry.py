@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from park.definition import FirmDefinition, InstallationDefinition, ParkDefinition, PointDefinition
     from store.pool import Connection
 
-_INSTALLATION_FIELDS = ("serial", "modulus", "multiplier", "valid_from", "valid_to", "first_reading", "last_reading")
+_INSTALLATION_FIELDS = (
+    "serial",
+    "modulus",
+    "multiplier",
+    "valid_from",
+    "valid_to",
+    "first_reading",
+    "last_reading",
+    "resolution",
+)
 
 
 @dataclass(frozen=True, slots=True)

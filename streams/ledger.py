@@ -14,7 +14,8 @@ import numpy as np
 from park.buckets import consumption
 from park.calendar import BUCKET_US, GRAINS, Grain, Period, from_us, period, to_us
 from park.periods import period_starts
-from park.points import Kind, Label
+from park.points import Kind, Label, Quality
+from park.registers import GLITCH_READINGS, US_PER_HOUR
 from store import ledger as store
 from store.ledger import LedgerRows, PeriodRows, Readings, Window
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from store.pool import Connection
     from store.registry import MeteredPoint
 
+CONTEXT: Final = 2 * GLITCH_READINGS + 1
+"""Readings before and after a window that decide about it; `store/sql/ledger.sql` reads as many."""
 RELATIVE_TOLERANCE: Final = 1e-9
 """Two sums of the same steps in another order differ by less; it is no change."""
 
@@ -151,7 +154,7 @@ async def advance(
     """Recompute what the marks can reach, inside the caller's transaction."""
     spans = merge([(mark.point_id, mark.t_from, mark.t_to) for mark in marks])
     wanted = reach(points, _one_each(await store.windows(connection, spans)))
-    raw = await store.readings(connection, wanted)
+    wanted, raw = await _with_context(connection, points, wanted)
     new = compute(points, raw, wanted, now=now, run_id=run_id)
     old = await store.stored_rows(connection, wanted)
     rows = changed(new, old, now=now, run_id=run_id)
@@ -232,6 +235,64 @@ def reach(points: Sequence[MeteredPoint], wanted: Sequence[Window]) -> list[Wind
                 found = replace(window, last_bucket=_bucket(last_us + length_us))
         widened.append(found)
     return widened
+
+
+async def _with_context(
+    connection: Connection, points: Sequence[MeteredPoint], wanted: list[Window]
+) -> tuple[list[Window], Readings]:
+    """Read what the windows need, and widen those that touch a value that stood still before it caught up."""
+    while True:
+        raw = await store.readings(connection, wanted)
+        doubtful = stillness(points, raw, wanted)
+        if not doubtful:
+            return wanted, raw
+        by_point = {window.point_id: window for window in wanted}
+        for point_id, before, after in await store.still(connection, doubtful):
+            window = by_point[point_id]
+            first = min(window.first_bucket, _bucket(to_us(before)))
+            last = window.last_bucket if after is None else max(window.last_bucket, _bucket(to_us(after)))
+            by_point[point_id] = Window(point_id, first, last)
+        wider = list(by_point.values())
+        if wider == wanted:
+            return wanted, raw
+        wanted = wider
+
+
+def stillness(
+    points: Sequence[MeteredPoint], raw: Readings, wanted: Sequence[Window]
+) -> list[tuple[int, datetime, float]]:
+    """Return readings `(point, t, value)` of stretches that stood still and that these windows do not hold whole.
+
+    A leap at the end of such a stretch counts over the whole of it (`park.registers.Step.FROZEN`), so that both ends
+    must be seen to decide. Only a leap faster than the physical limit asks for it.
+    """
+    by_id = {metered.point.point_id: metered for metered in points}
+    found = []
+    for window in wanted:
+        metered = by_id[window.point_id]
+        limit = metered.point.rate_limit_per_h
+        if metered.point.kind is not Kind.REGISTER or limit is None:
+            continue
+        a, b = np.searchsorted(raw.point_id, [window.point_id, window.point_id + 1])
+        good = raw.quality[a:b] < Quality.BAD
+        t_us, value = raw.t_us[a:b][good], raw.value[a:b][good]
+        if len(t_us) < 3:
+            continue
+        first_us, end_us = to_us(window.first_bucket), to_us(window.last_bucket) + BUCKET_US
+        greatest = max((meter.multiplier for meter in metered.installations), default=1.0)
+        delta, passed_h = np.diff(value)[1:], np.diff(t_us)[1:] / US_PER_HOUR
+        leap = ((delta > limit / greatest * passed_h) | (delta < 0)) & (np.diff(value)[:-1] == 0)
+        moved = np.maximum.accumulate(np.where(np.diff(value, prepend=np.nan) != 0, np.arange(len(value)), 0))
+        ends = np.flatnonzero(leap) + 2
+        starts = moved[ends - 1]
+        # Leaps whose stretch reaches into the window, and a stretch whose end is not in sight.
+        outside = (starts == 0) | (t_us[starts] < first_us) | (t_us[ends] > end_us)
+        partly = ends[outside & (t_us[ends] > first_us) & (t_us[starts] <= end_us)]
+        if len(partly):
+            found += [(window.point_id, from_us(int(t_us[k - 1])), float(value[k - 1])) for k in partly]
+        elif (t_us > end_us).sum() >= CONTEXT and np.all(value[t_us > end_us] == value[-1]):
+            found.append((window.point_id, from_us(int(t_us[-1])), float(value[-1])))
+    return found
 
 
 def _one_each(found: Sequence[Window]) -> list[Window]:

@@ -24,9 +24,9 @@ SELECT point_id, min(t) AS t_from, max(t) AS t_to FROM reading WHERE point_id = 
 -- later reading may confirm or disprove a glitch), and the readings needed to compute them (to the 17th).
 SELECT d.point_id,
        time_bucket('15 minutes', coalesce((SELECT min(x.t) FROM (SELECT r.t FROM reading AS r
-           WHERE r.point_id = d.point_id AND r.t < d.t_from ORDER BY r.t DESC LIMIT 9) AS x), d.t_from)) AS first_bucket,
+           WHERE r.point_id = d.point_id AND r.t < d.t_from AND r.quality < 2 ORDER BY r.t DESC LIMIT 9) AS x), d.t_from)) AS first_bucket,
        time_bucket('15 minutes', coalesce((SELECT max(x.t) FROM (SELECT r.t FROM reading AS r
-           WHERE r.point_id = d.point_id AND r.t > d.t_to ORDER BY r.t LIMIT 9) AS x), d.t_to)) AS last_bucket
+           WHERE r.point_id = d.point_id AND r.t > d.t_to AND r.quality < 2 ORDER BY r.t LIMIT 9) AS x), d.t_to)) AS last_bucket
 FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS d (point_id, t_from, t_to)
 
 -- name: readings
@@ -34,13 +34,25 @@ FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS d (point_id, t_f
 SELECT w.point_id, r.t, r.value, r.quality
 FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, t_from, t_to)
 CROSS JOIN LATERAL (
-    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t < w.t_from ORDER BY t DESC LIMIT 17)
+    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t < w.t_from AND quality < 2
+     ORDER BY t DESC LIMIT 17)
     UNION ALL
     (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t BETWEEN w.t_from AND w.t_to)
     UNION ALL
-    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t > w.t_to ORDER BY t LIMIT 17)
+    (SELECT t, value, quality FROM reading WHERE point_id = w.point_id AND t > w.t_to AND quality < 2
+     ORDER BY t LIMIT 17)
 ) AS r
 ORDER BY w.point_id, r.t
+
+-- name: still
+-- From a reading within a stretch of equal values: the readings next to it, at most 8 days away, that show another.
+SELECT s.point_id,
+       (SELECT r.t FROM reading AS r WHERE r.point_id = s.point_id AND r.t < s.t AND r.t >= s.t - interval '8 days'
+            AND r.value <> s.value AND r.quality < 2 ORDER BY r.t DESC LIMIT 1) AS before,
+       (SELECT r.t FROM reading AS r WHERE r.point_id = s.point_id AND r.t > s.t AND r.t <= s.t + interval '8 days'
+            AND r.value <> s.value AND r.quality < 2 ORDER BY r.t LIMIT 1) AS after,
+       s.t - interval '8 days' AS earliest
+FROM unnest($1::int[], $2::timestamptz[], $3::float8[]) AS s (point_id, t, value)
 
 -- name: all_readings
 SELECT point_id, t, value, quality FROM reading WHERE point_id = ANY ($1::int[]) ORDER BY point_id, t

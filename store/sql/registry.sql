@@ -49,12 +49,14 @@ RETURNING point_id, EXISTS (
         OR (o.product, o.rate_limit_per_h) IS DISTINCT FROM ($14, $15)) AS changed
 
 -- name: installations_of_point
-SELECT installation_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading
+SELECT installation_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading,
+       resolution
 FROM installation WHERE point_id = $1 ORDER BY valid_from
 
 -- name: insert_installation
-INSERT INTO installation (point_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO installation (point_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading,
+                          resolution)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: delete_installations
 DELETE FROM installation WHERE point_id = $1
@@ -95,7 +97,7 @@ FROM point WHERE firm_id = $1 ORDER BY point_id
 
 -- name: installations_of_firm
 SELECT i.point_id, i.installation_id, i.serial, i.modulus, i.multiplier, i.valid_from, i.valid_to, i.first_reading,
-       i.last_reading
+       i.last_reading, i.resolution
 FROM installation AS i JOIN point AS p USING (point_id)
 WHERE p.firm_id = $1 ORDER BY i.point_id, i.valid_from
 

@@ -58,7 +58,8 @@ SELECT point_id, firm_id, code, kind, carrier, direction, unit, interval_s, labe
 FROM point WHERE point_id = ANY ($1::int[]) ORDER BY point_id
 
 -- name: installations
-SELECT point_id, installation_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading
+SELECT point_id, installation_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading,
+       resolution
 FROM installation WHERE point_id = ANY ($1::int[]) ORDER BY point_id, valid_from
 
 -- name: readings

@@ -147,6 +147,84 @@ def test_jitter_of_the_last_digit_does_not_count_up() -> None:
     assert found.held.sum() == 0
 
 
+def test_a_value_that_stood_still_catches_up_for_the_time_since_it_moved() -> None:
+    """A leap too fast for one minute is plausible for the hour that the value stood still; its course is unknown."""
+    found = read(100.0, 101.0, *[101.0] * 60, 162.0, 163.0, limit=120.0)
+    assert moved(found) == 63.0
+    assert steps(found) == [Step.ADVANCE, Step.FROZEN, Step.ADVANCE]
+    assert found.t_us[2] - found.t_us[1] == 61 * MINUTE
+    assert found.held.sum() == 0
+
+
+def test_a_leap_too_fast_even_for_the_time_stood_still_is_held() -> None:
+    """Standing still for ten minutes does not explain a thousand hours' worth."""
+    found = read(100.0, *[100.0] * 10, 5_000.0, 5_001.0, limit=120.0)
+    assert Step.HELD_IMPLAUSIBLE in steps(found)
+    assert moved(found) == 1.0
+
+
+def test_a_value_that_stood_still_may_catch_up_over_the_end_of_the_dial() -> None:
+    """A rollover while nothing was shown counts, when the whole time since the last move allows it."""
+    found = read(9_990.0, *[9_990.0] * 30, 20.0, 21.0, limit=120.0, modulus=10_000)
+    assert steps(found) == [Step.ROLLOVER | Step.FROZEN, Step.ADVANCE]
+    assert moved(found) == 31.0
+
+
+def test_a_value_that_stood_still_for_longer_than_a_week_is_given_a_week() -> None:
+    """How far back a catch-up may reach is bounded, so that what must be read to decide is bounded too."""
+    day = 24 * 60 * MINUTE
+    found = read(*[100.0] * 20, 100.0 + 24 * 9, limit=1.0, every_us=day)
+    assert steps(found)[-1] is Step.HELD_IMPLAUSIBLE
+    found = read(*[100.0] * 20, 100.0 + 24 * 8, limit=1.0, every_us=day)
+    assert steps(found)[-1] is Step.FROZEN
+
+
+@pytest.mark.parametrize("modulus", [None, 100_000.0])
+def test_a_spike_that_both_sides_disprove_counts_nothing_without_any_limit(modulus: float | None) -> None:
+    """Where no physical limit is known, readings that go on from the level before still disprove a spike."""
+    for top in (90_000.0, 99_999.0, 150.0):
+        found = read(100.0, 101.0, top, top, 102.0, 103.0, modulus=modulus)
+        assert moved(found) == 3.0
+        assert steps(found) == [Step.ADVANCE, Step.GLITCH, Step.ADVANCE]
+
+
+def test_a_spike_between_zeros_counts_nothing() -> None:
+    """A gateway that stutters both ways is still contradicted by what follows."""
+    found = read(100.0, 0.0, 90_000.0, 101.0, 102.0, limit=120.0)
+    assert moved(found) == 2.0
+    assert found.held.sum() == 0
+
+
+def test_a_dial_that_clicks_in_whole_steps_is_not_too_fast() -> None:
+    """A dial of 10 kWh moves ten at a time, however slow the limit: the tolerance is a step of the dial."""
+    assert Step.HELD_IMPLAUSIBLE in steps(read(100.0, 110.0, 110.0, limit=60.0))
+    assert set(steps(read(100.0, 110.0, 110.0, limit=60.0, dial_step=10.0))) == {Step.ADVANCE}
+
+
+def test_a_dial_that_settles_one_step_lower_ran_not_backwards() -> None:
+    """A dip that is never taken back moves nothing, holds nothing, and counting goes on from there."""
+    found = read(100.0, *[99.9] * 12, 100.4, dial_step=0.1)
+    assert moved(found) == pytest.approx(0.5)
+    assert found.held.sum() == 0
+
+
+true_days = st.lists(st.sampled_from([0, 1, 1, 2, 5]), min_size=30, max_size=120)
+
+
+@given(true_days, st.lists(st.tuples(st.integers(2, 110), st.integers(1, 12)), max_size=4), st.booleans())
+def test_what_was_frozen_is_counted_whole(moves: list[int], frozen: list[tuple[int, int]], rolls: bool) -> None:
+    """However often a value freezes, over the dial's end too, the sum is what passed, and nothing is held."""
+    true = 950.0 + np.concatenate([[0], np.cumsum(moves)])
+    shown, free = true.copy(), 1
+    for first, length in sorted(frozen):
+        last = min(first + length, len(true) - 2)
+        if free <= first < last:
+            shown[first:last], free = shown[first - 1], last + 2
+    found = read(*(shown % 1_000 if rolls else shown), limit=300.0, modulus=1_000.0 if rolls else None)
+    assert moved(found) == pytest.approx(true[-1] - true[0], rel=1e-9)
+    assert found.held.sum() == 0
+
+
 def test_one_reading_alone_is_a_curve_without_a_step() -> None:
     """A single reading opens a curve and moves nothing."""
     found = read(7.0)

@@ -115,6 +115,40 @@ async def test_any_order_of_arrival_equals_a_computation_from_scratch(world, see
     )
 
 
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_value_that_froze_and_caught_up_is_the_same_in_any_order_of_arrival(world, seed: int) -> None:
+    """Long stretches that stand still, with a leap at their end, are decided alike piece by piece and at once."""
+    await world.connection.execute("UPDATE point SET rate_limit_per_h = 40, interval_s = 300 WHERE code = 'F'")
+    rng = random.Random(seed)
+    true, shown, readings, t, thaw = 999_900.0, 999_900.0, [], T0, 0
+    for k in range(300):
+        t += timedelta(seconds=300)
+        true += rng.choice([0, 0.5, 1, 2])
+        if thaw <= k and rng.random() < 0.04:
+            thaw = k + rng.randint(3, 60)
+        shown = shown if k < thaw else true
+        readings.append((t, round(shown % 1e6, 3)))
+    pieces = [readings[k : k + 12] for k in range(0, 300, 12)]
+    rng.shuffle(pieces)
+    for piece in pieces:
+        await world.read("a", "F", [t for t, _ in piece], [v for _, v in piece])
+        await world.compute()
+    await world.read("b", "F", [t for t, _ in readings], [v for _, v in readings])
+    await world.compute()
+    query = (
+        "SELECT bucket, round(coalesce(measured, -1)::numeric, 6) AS m,"
+        " round(coalesce(estimated, -1)::numeric, 6) AS e, round(measured_s::numeric, 1) AS ms, flags, held"
+        " FROM consumption WHERE point_id = $1 AND (measured_s > 0 OR estimated_s > 0 OR flags <> 0) ORDER BY 1"
+    )
+    found = {
+        name: [tuple(row) for row in await world.connection.fetch(query, world.points[name, "F"])] for name in "ab"
+    }
+    assert found["a"] == found["b"]
+    total = sum(max(float(row[1]), 0) + max(float(row[2]), 0) for row in found["a"])
+    assert total == pytest.approx(readings[-1][1] + 1e6 * (readings[-1][1] < 9e5) - readings[0][1], abs=1e-3)
+    assert any(row[4] & Step.FROZEN for row in found["a"])
+
+
 async def test_two_workers_never_compute_one_firm_at_once(world) -> None:
     """While one worker holds a firm, another leaves its work where it is."""
     await world.read("a", "E", quarters(3), [1, 2, 3])

@@ -107,6 +107,7 @@ CREATE TABLE installation (
     valid_to        timestamptz CHECK (valid_to > valid_from),
     first_reading   float8,
     last_reading    float8,
+    resolution      float8 CHECK (resolution > 0),   -- the dial's smallest step
     UNIQUE (point_id, valid_from)
 );
 
