@@ -5,16 +5,22 @@ watermark covers it; the window bounds the flights, and so the broker's queue fo
 
 While the watermark stands still, overdue batches are not all sent again, which would fill that queue with copies: one
 at a time probes. As soon as the watermark moves, everything overdue follows.
+
+A batch is *overtaken* when one that was sent later is in the database and it is not: a broker that was killed has lost
+it, or holds it for a worker that is away. It is sent again after a tenth of the usual time, doubled with each attempt.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from park.wire import Committed
+
+_OVERTAKEN_PART: Final = 0.1
+"""Of the usual wait, for a batch that a later one has overtaken."""
 
 
 class Kind(StrEnum):
@@ -37,6 +43,8 @@ class Choice(NamedTuple):
 class _Flight:
     sent_s: float
     taken: bool = False  # the broker has it
+    attempts: int = 1
+    overtaken_s: float | None = None  # since when a batch that was sent later is in the database
 
 
 class Window:
@@ -46,7 +54,7 @@ class Window:
         limit: flights at most; a quarter is kept free for live batches.
         backlog_per_s: pace of the backlog.
         settle_s: wait after connecting before the backlog starts.
-        resend_after_s: a flight older than this is overdue.
+        resend_after_s: a flight older than this is overdue, one that was overtaken sooner.
     """
 
     def __init__(self, limit: int, backlog_per_s: float, settle_s: float, resend_after_s: float) -> None:
@@ -115,20 +123,24 @@ class Window:
     def _overdue(self, now_s: float) -> int | None:
         if not self._flights:
             return None
-        seq, flight = min(self._flights.items(), key=lambda item: item[1].sent_s)
+        seq, flight = min(self._flights.items(), key=lambda item: (self._due_s(item[1]), item[1].sent_s))
         if now_s < self._due_s(flight):
             return None
         return seq
 
     def _due_s(self, flight: _Flight) -> float:
         due_s = flight.sent_s + self._resend_after_s
+        if flight.overtaken_s is not None:
+            patience_s = self._resend_after_s * _OVERTAKEN_PART * 2.0 ** min(flight.attempts - 1, 32)
+            return min(due_s, flight.overtaken_s + patience_s)
         if self._progress_s > flight.sent_s:
             return due_s
         return max(due_s, self._probed_s + self._resend_after_s)
 
     def sent(self, choice: Choice, seq: int, now_s: float) -> None:
         """Note that the batch `seq`, found for `choice`, is on its way."""
-        self._flights[seq] = _Flight(now_s)
+        before = self._flights.get(seq)
+        self._flights[seq] = _Flight(now_s, attempts=1 if before is None else before.attempts + 1)
         if choice.kind is Kind.LIVE:
             self._live = seq + 1
         elif choice.kind is Kind.BACKLOG:
@@ -166,8 +178,17 @@ class Window:
             self._watermark = committed
             self._progress_s = now_s
         landed = [seq for seq in self._flights if committed.covers(committed.boot, seq)]
+        if not landed:
+            return 0
+        # Whatever was sent again may have landed by its first copy, which says nothing about those in between.
+        first_copies = [flight.sent_s for seq in landed if (flight := self._flights[seq]).attempts == 1]
         for seq in landed:
             del self._flights[seq]
+        if first_copies:
+            newest_s = max(first_copies)
+            for flight in self._flights.values():
+                if flight.sent_s < newest_s and flight.overtaken_s is None:
+                    flight.overtaken_s = now_s
         return len(landed)
 
     def wait_s(self, now_s: float) -> float:

@@ -71,6 +71,38 @@ def test_while_the_watermark_stands_still_one_probe_at_a_time_is_sent_again() ->
     assert [send(w, 30.0) for _ in range(2)] == [(Kind.RESEND, 2), (Kind.RESEND, 1)]
 
 
+def test_what_later_batches_have_overtaken_is_sent_again_soon() -> None:
+    """A batch that the broker lost does not wait for the whole time, and each attempt waits twice as long."""
+    w = window(resend_after_s=30.0)
+    w.connect(0, 0, 0.0)
+    for seq in range(3):
+        w.appended(seq + 1)
+        assert send(w, seq / 10) == (Kind.LIVE, seq)
+    w.cover(Committed("b", 0, [(1, 2)]), 1.0)
+    assert w.wait_s(1.0) == 3.0
+    assert send(w, 3.9) is None
+    assert [send(w, 4.0) for _ in range(2)] == [(Kind.RESEND, 0), None]
+    w.appended(4)
+    assert send(w, 5.0) == (Kind.LIVE, 3)
+    w.cover(Committed("b", 0, [(1, 4)]), 6.0)
+    assert send(w, 11.9) is None
+    assert [send(w, 12.0) for _ in range(2)] == [(Kind.RESEND, 0), None]
+
+
+def test_a_copy_that_lands_overtakes_nobody() -> None:
+    """What was sent again may have landed by its first copy: batches sent between the two are not late."""
+    w = window(resend_after_s=10.0)
+    w.connect(0, 0, 0.0)
+    w.appended(1)
+    send(w, 0.0)
+    w.appended(2)
+    send(w, 9.0)
+    assert send(w, 10.0) == (Kind.RESEND, 0)
+    w.cover(Committed("b", 1), 10.5)
+    assert send(w, 18.9) is None
+    assert send(w, 19.0) == (Kind.RESEND, 1)
+
+
 def test_a_new_connection_sends_again_what_the_broker_had_not_taken() -> None:
     """Only batches that the old broker acknowledged keep waiting for the watermark."""
     w = window(pace=1e9)
