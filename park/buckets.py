@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from park.registers import Amounts, Flags, Instants
 
 _US_PER_S: Final = 1_000_000
-_MIN_GAP_US: Final = 60 * _US_PER_S
+MIN_GAP_US: Final = 60 * _US_PER_S
+"""A gap shorter than this is none, however often a point is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def consumption(
     out = _empty(edges)
     good = quality < Quality.BAD
     t_us, value = t_us[good], value[good]
-    max_gap_us = max(int(1.5 * point.interval_s * _US_PER_S), _MIN_GAP_US)
+    max_gap_us = max(int(1.5 * point.interval_s * _US_PER_S), MIN_GAP_US)
     for k, meter in enumerate(installations or _bare(point)):
         t, v = _of_installation(t_us, value, meter, register=point.kind is Kind.REGISTER)
         if len(t) == 0:

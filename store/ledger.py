@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _READING = ("int4", "timestamptz", "float8", "int2")
 _STORED = ("int4", "timestamptz", "float8", "float8", "float4", "float4", "float8", "int2", "bool", "int2", "int8")
+_PERIOD = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "float8", "int2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,13 @@ async def stored_rows(connection: Connection, wanted: Sequence[Window]) -> Ledge
     return LedgerRows(*await fetch_columns(connection, queries("ledger")["stored"], _STORED, *columns))
 
 
+async def stored_periods(connection: Connection, point_ids: Sequence[int], grain: str) -> PeriodRows:
+    """Return what the ledger says now about these points in a grain."""
+    return PeriodRows(
+        *await fetch_columns(connection, queries("ledger")["stored_periods"], _PERIOD, list(point_ids), grain)
+    )
+
+
 async def has_consumption(connection: Connection, point_ids: Sequence[int]) -> bool:
     """Tell whether the ledger holds anything of these points."""
     return bool(await connection.fetchval(queries("ledger")["has_consumption"], list(point_ids)))
@@ -182,27 +190,48 @@ async def copy_new(connection: Connection, rows: LedgerRows) -> None:
     await copy_rows(connection, "consumption", _columns(rows))
 
 
+async def replace_spans(
+    connection: Connection, spans: Sequence[Window], rows: LedgerRows, superseded: LedgerRows, run_id: int
+) -> None:
+    """Put `rows` in the place of all that stands in the spans, and keep what closed buckets said before.
+
+    Several times as fast as `write_changed` where most of a long span changes.
+    """
+    columns = _columns(superseded)
+    kept = [column for column in columns if column[0] != "closed"]
+    by = np.full(len(superseded), run_id, np.int64)
+    await copy_rows(connection, "consumption_revision", [*kept, ("superseded_by", "int8", by)])
+    given = ([w.point_id for w in spans], [w.first_bucket for w in spans], [w.last_bucket for w in spans])
+    await connection.execute(queries("ledger")["delete_spans"], *given, min(given[1]), max(given[2]))
+    await copy_rows(connection, "consumption", _columns(rows))
+
+
 async def copy_new_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: int) -> None:
     """Write roll-ups of points that have none yet."""
-    n = len(rows.point_id)
-    await connection.execute(queries("ledger")["stage_periods"])
-    await copy_rows(
-        connection,
-        "staged_period",
-        [
-            ("point_id", "int4", rows.point_id),
-            ("period", "timestamptz", rows.period_us),
-            ("measured", "float8?", rows.measured),
-            ("estimated", "float8?", rows.estimated),
-            ("measured_s", "float8", rows.measured_s),
-            ("estimated_s", "float8", rows.estimated_s),
-            ("held", "float8", rows.held),
-            ("flags", "int2", rows.flags),
-            ("run_id", "int8", np.full(n, run_id)),
-        ],
-        schema=None,
-    )
+    await _stage_periods(connection, rows, run_id)
+    await connection.execute(queries("ledger")["insert_periods"], grain)
+
+
+async def write_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: int) -> None:
+    """Write roll-ups over what stands there."""
+    await _stage_periods(connection, rows, run_id)
     await connection.execute(queries("ledger")["write_periods"], grain)
+
+
+async def _stage_periods(connection: Connection, rows: PeriodRows, run_id: int) -> None:
+    await connection.execute(queries("ledger")["stage_periods"])
+    columns: list[tuple[str, str, NDArray[Any]]] = [
+        ("point_id", "int4", rows.point_id),
+        ("period", "timestamptz", rows.period_us),
+        ("measured", "float8?", rows.measured),
+        ("estimated", "float8?", rows.estimated),
+        ("measured_s", "float8", rows.measured_s),
+        ("estimated_s", "float8", rows.estimated_s),
+        ("held", "float8", rows.held),
+        ("flags", "int2", rows.flags),
+        ("run_id", "int8", np.full(len(rows.point_id), run_id)),
+    ]
+    await copy_rows(connection, "staged_period", columns, schema=None)
 
 
 async def roll_up(

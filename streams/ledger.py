@@ -7,17 +7,20 @@ what a change can reach; a rebuild computes everything, and both give the same r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from park.buckets import consumption
-from park.calendar import BUCKET_US, GRAINS, Grain, Period, from_us, period, to_us
+from park.calendar import BUCKET_S, BUCKET_US, GRAINS, Grain, Period, from_us, period, to_us
 from park.periods import period_starts
+from park.plain import Stretch, plain, plain_consumption
 from park.points import Kind, Label, Quality
 from park.registers import GLITCH_READINGS, US_PER_HOUR
 from store import ledger as store
 from store.ledger import LedgerRows, PeriodRows, Readings, Window
+from streams.metrics import stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from park.buckets import Buckets
     from store.pool import Connection
     from store.registry import MeteredPoint
 
@@ -33,6 +37,8 @@ CONTEXT: Final = 2 * GLITCH_READINGS + 1
 """Readings before and after a window that decide about it; `store/sql/ledger.sql` reads as many."""
 RELATIVE_TOLERANCE: Final = 1e-9
 """Two sums of the same steps in another order differ by less; it is no change."""
+MANY_BUCKETS: Final = 2000
+"""From so many buckets on, a pass copies columns instead of merging rows one by one. Both give the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +65,52 @@ def compute(
     """
     by_id = {metered.point.point_id: metered for metered in points}
     now_us = to_us(now)
+    stretches = [_stretch(by_id[window.point_id], raw, window) for window in wanted]
+    together = plain(stretches, raw.t_us, raw.value, raw.quality)
     parts: list[dict[str, NDArray[Any]]] = []
-    for window in wanted:
-        metered = by_id[window.point_id]
-        a, b = np.searchsorted(raw.point_id, [window.point_id, window.point_id + 1])
-        first_us = to_us(window.first_bucket)
-        count = (to_us(window.last_bucket) - first_us) // BUCKET_US + 1
+    easy = [stretch for stretch, chosen in zip(stretches, together, strict=True) if chosen]
+    if easy:
+        owner, result = plain_consumption(easy, raw.t_us, raw.value)
+        ids = np.array([stretch.point.point_id for stretch in easy], np.int32)
+        parts.append(_rows(ids[owner], result, now_us, run_id))
+    for stretch in (s for s, chosen in zip(stretches, together, strict=True) if not chosen):
+        here = slice(stretch.start, stretch.end)
         result = consumption(
-            metered.point,
-            metered.installations,
-            raw.t_us[a:b],
-            raw.value[a:b],
-            raw.quality[a:b],
-            first_us=first_us,
-            count=count,
+            stretch.point,
+            stretch.installations,
+            raw.t_us[here],
+            raw.value[here],
+            raw.quality[here],
+            first_us=stretch.first_us,
+            count=stretch.count,
         )
-        some = (result.measured_s > 0) | (result.estimated_s > 0) | (result.held > 0) | (result.flags != 0)
-        n = int(some.sum())
-        parts.append(
-            {
-                "point_id": np.full(n, window.point_id, np.int32),
-                "bucket_us": result.start_us[some],
-                "measured": result.measured[some],
-                "estimated": result.estimated[some],
-                "measured_s": result.measured_s[some].astype(np.float32),
-                "estimated_s": result.estimated_s[some].astype(np.float32),
-                "held": result.held[some],
-                "flags": result.flags[some],
-                "closed": result.start_us[some] + BUCKET_US <= now_us,
-                "revision": np.zeros(n, np.int16),
-                "run_id": np.full(n, run_id, np.int64),
-            }
-        )
-    return _concatenate(parts)
+        parts.append(_rows(np.full(stretch.count, stretch.point.point_id, np.int32), result, now_us, run_id))
+    rows = _concatenate(parts)
+    return rows if len(parts) == 1 else _take(rows, np.argsort(_keys(rows), kind="stable"))
+
+
+def _stretch(metered: MeteredPoint, raw: Readings, window: Window) -> Stretch:
+    a, b = np.searchsorted(raw.point_id, [window.point_id, window.point_id + 1])
+    return Stretch(metered.point, metered.installations, int(a), int(b), to_us(window.first_bucket), _size(window))
+
+
+def _rows(point_id: NDArray[np.int32], result: Buckets, now_us: int, run_id: int) -> dict[str, NDArray[Any]]:
+    """Return the buckets that say something as rows."""
+    some = (result.measured_s > 0) | (result.estimated_s > 0) | (result.held > 0) | (result.flags != 0)
+    n = int(some.sum())
+    return {
+        "point_id": point_id[some],
+        "bucket_us": result.start_us[some],
+        "measured": result.measured[some],
+        "estimated": result.estimated[some],
+        "measured_s": result.measured_s[some].astype(np.float32),
+        "estimated_s": result.estimated_s[some].astype(np.float32),
+        "held": result.held[some],
+        "flags": result.flags[some],
+        "closed": result.start_us[some] + BUCKET_US <= now_us,
+        "revision": np.zeros(n, np.int16),
+        "run_id": np.full(n, run_id, np.int64),
+    }
 
 
 def changed(new: LedgerRows, old: LedgerRows, *, now: datetime, run_id: int) -> LedgerRows:
@@ -117,7 +136,7 @@ def changed(new: LedgerRows, old: LedgerRows, *, now: datetime, run_id: int) -> 
     revision[revised] += 1
     write = ~same
     rows = _take(new, write, revision=revision[write])
-    gone = ~np.isin(old_key, new_key) & (
+    gone = ~np.isin(old_key, new_key, kind="sort") & (
         (old.measured_s > 0) | (old.estimated_s > 0) | (old.held > 0) | (old.flags != 0)
     )
     if gone.any():
@@ -153,15 +172,31 @@ async def advance(
 ) -> Advance:
     """Recompute what the marks can reach, inside the caller's transaction."""
     spans = merge([(mark.point_id, mark.t_from, mark.t_to) for mark in marks])
-    wanted = reach(points, _one_each(await store.windows(connection, spans)))
-    wanted, raw = await _with_context(connection, points, wanted)
-    new = compute(points, raw, wanted, now=now, run_id=run_id)
-    old = await store.stored_rows(connection, wanted)
-    rows = changed(new, old, now=now, run_id=run_id)
+    with stage("windows"):
+        wanted = reach(points, _one_each(await store.windows(connection, spans)))
+    with stage("readings"):
+        wanted, raw = await _with_context(connection, points, wanted)
+    with stage("compute"):
+        new = compute(points, raw, wanted, now=now, run_id=run_id)
+    # Many buckets are written and summed as columns, a few by statements that read only what they need.
+    many = sum(map(_size, wanted)) >= MANY_BUCKETS
+    with stage("stored"):
+        around = await store.stored_rows(connection, _whole_days(wanted, tz) if many else wanted)
+        old = _within(around, wanted) if many else around
+    with stage("compare"):
+        rows = changed(new, old, now=now, run_id=run_id)
     if len(rows) == 0:
         return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
-    await store.write_changed(connection, rows)
-    touched = await _roll(connection, rows, tz, run_id)
+    if many:
+        with stage("write"):
+            await _replace(connection, old, rows, run_id)
+        with stage("roll_up"):
+            touched = await _roll_many(connection, overlay(around, rows), rows, tz, run_id)
+    else:
+        with stage("write"):
+            await store.write_changed(connection, rows)
+        with stage("roll_up"):
+            touched = await _roll(connection, rows, tz, run_id)
     revisions = int((rows.revision > 0).sum())
     buckets = [from_us(us) for us in np.unique(rows.bucket_us)]
     return Advance(len(rows), revisions, touched, buckets)
@@ -175,13 +210,7 @@ async def rebuild(
     raw = await store.all_readings(connection, ids)
     if len(raw.point_id) == 0:
         return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
-    starts = np.flatnonzero(np.diff(raw.point_id, prepend=-1))
-    ends = np.append(starts[1:], len(raw.point_id)) - 1
-    wanted = [
-        Window(int(raw.point_id[a]), _bucket(raw.t_us[a]), _bucket(raw.t_us[b]))
-        for a, b in zip(starts, ends, strict=True)
-    ]
-    rows = compute(points, raw, reach(points, wanted), now=now, run_id=run_id)
+    rows = compute(points, raw, whole(points, raw), now=now, run_id=run_id)
     await store.copy_new(connection, rows)
     touched: dict[Grain, list[Period]] = {}
     for grain in GRAINS:
@@ -189,6 +218,18 @@ async def rebuild(
         await store.copy_new_periods(connection, grain, periods, run_id)
         touched[grain] = [period(grain, from_us(us), tz) for us in np.unique(periods.period_us)]
     return Advance(len(rows), 0, touched, [from_us(us) for us in np.unique(rows.bucket_us)])
+
+
+def whole(points: Sequence[MeteredPoint], raw: Readings) -> list[Window]:
+    """Return the windows that hold everything that was ever read."""
+    starts = np.flatnonzero(np.diff(raw.point_id, prepend=-1))
+    ends = np.append(starts[1:], len(raw.point_id)) - 1
+    found = [
+        Window(int(raw.point_id[a]), _bucket(raw.t_us[a]), _bucket(raw.t_us[b]))
+        for a, b in zip(starts, ends, strict=True)
+        if len(raw.point_id)
+    ]
+    return reach(points, found)
 
 
 def roll(rows: LedgerRows, grain: Grain, tz: ZoneInfo) -> PeriodRows:
@@ -299,18 +340,102 @@ def _one_each(found: Sequence[Window]) -> list[Window]:
     return sorted(found, key=lambda window: window.point_id)
 
 
+def overlay(old: LedgerRows, rows: LedgerRows) -> LedgerRows:
+    """Return what the ledger says once `rows` are written over `old`, ordered by point and bucket."""
+    kept = _take(old, ~np.isin(_keys(old), _keys(rows), kind="sort"))
+    both = _concatenate([_as_dict(kept), _as_dict(rows)])
+    return _take(both, np.argsort(_keys(both), kind="stable"))
+
+
+async def _replace(connection: Connection, old: LedgerRows, rows: LedgerRows, run_id: int) -> None:
+    """Write rows as `store.write_changed` does: the span of each point is taken out and copied back in."""
+    order = np.argsort(_keys(rows), kind="stable")
+    rows = _take(rows, order)
+    first = np.flatnonzero(np.diff(rows.point_id, prepend=-1))
+    last = np.append(first[1:], len(rows)) - 1
+    spans = [
+        Window(int(rows.point_id[a]), from_us(int(rows.bucket_us[a])), from_us(int(rows.bucket_us[b])))
+        for a, b in zip(first, last, strict=True)
+    ]
+    there = _within(old, spans)
+    at = np.minimum(np.searchsorted(_keys(rows), _keys(there)), len(rows) - 1)
+    overwritten = _keys(rows)[at] == _keys(there)
+    revised = overwritten & there.closed & (there.revision < rows.revision[at])
+    await store.replace_spans(connection, spans, overlay(there, rows), _take(there, revised), run_id)
+
+
+async def _roll_many(
+    connection: Connection, rows: LedgerRows, fresh: LedgerRows, tz: ZoneInfo, run_id: int
+) -> dict[Grain, list[Period]]:
+    """Sum whole days of rows into hours and days, and the days with those around them into months and years."""
+    touched: dict[Grain, list[Period]] = {}
+    for grain in ("hour", "day"):
+        sums = roll(rows, grain, tz)
+        keys = _period_keys(fresh.point_id, period_starts(grain, fresh.bucket_us, tz))
+        moved = np.isin(_period_keys(sums.point_id, sums.period_us), keys, kind="sort")
+        sums = PeriodRows(**{name: getattr(sums, name)[moved] for name in PeriodRows.__slots__})
+        await store.write_periods(connection, grain, sums, run_id)
+        touched[grain] = [period(grain, from_us(us), tz) for us in np.unique(sums.period_us)]
+    pairs = set(zip(sums.point_id.tolist(), sums.period_us.tolist(), strict=True))
+    finer: Grain = "day"
+    for coarser in ("month", "year"):
+        pairs = await _roll_grain(connection, coarser, finer, pairs, tz, run_id, touched)
+        finer = coarser
+    return touched
+
+
+def _period_keys(point_id: NDArray[np.int32], start_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    return point_id.astype(np.int64) << 32 | start_us // BUCKET_US
+
+
+def _size(window: Window) -> int:
+    return int((window.last_bucket - window.first_bucket).total_seconds()) // BUCKET_S + 1
+
+
+def _whole_days(wanted: Sequence[Window], tz: ZoneInfo) -> list[Window]:
+    """Widen windows to the days of the zone that they touch."""
+    days = {edge: period("day", edge, tz) for w in wanted for edge in (w.first_bucket, w.last_bucket)}
+    width = timedelta(seconds=BUCKET_S)
+    return [
+        replace(w, first_bucket=days[w.first_bucket].start, last_bucket=days[w.last_bucket].end - width) for w in wanted
+    ]
+
+
+def _within(rows: LedgerRows, wanted: Sequence[Window]) -> LedgerRows:
+    """Return the rows, ordered by point, that lie within windows, ordered by point, each point having one."""
+    ids = np.array([w.point_id for w in wanted])
+    at = np.minimum(np.searchsorted(ids, rows.point_id), len(ids) - 1)
+    first = np.array([to_us(w.first_bucket) for w in wanted])[at]
+    last = np.array([to_us(w.last_bucket) for w in wanted])[at]
+    return _take(rows, (ids[at] == rows.point_id) & (rows.bucket_us >= first) & (rows.bucket_us <= last))
+
+
 async def _roll(connection: Connection, rows: LedgerRows, tz: ZoneInfo, run_id: int) -> dict[Grain, list[Period]]:
     touched: dict[Grain, list[Period]] = {}
-    pairs = {(int(p), int(us)) for p, us in zip(rows.point_id, rows.bucket_us, strict=True)}
+    pairs = set(zip(rows.point_id.tolist(), rows.bucket_us.tolist(), strict=True))
     finer: Grain | None = None
     for grain in GRAINS:
-        spans = {(p, period(grain, from_us(us), tz)) for p, us in pairs}
-        ordered = sorted((p, span.start, span.end) for p, span in spans)
-        await store.roll_up(connection, grain, finer, ordered, run_id)
-        touched[grain] = sorted({span for _, span in spans}, key=lambda span: span.start)
-        pairs = {(p, to_us(span.start)) for p, span in spans}
+        pairs = await _roll_grain(connection, grain, finer, pairs, tz, run_id, touched)
         finer = grain
     return touched
+
+
+async def _roll_grain(
+    connection: Connection,
+    grain: Grain,
+    finer: Grain | None,
+    pairs: set[tuple[int, int]],
+    tz: ZoneInfo,
+    run_id: int,
+    touched: dict[Grain, list[Period]],
+) -> set[tuple[int, int]]:
+    """Sum the periods that hold `pairs` (point, start) of the next finer grain; return the periods as pairs."""
+    of = {us: period(grain, from_us(us), tz) for _, us in pairs}
+    spans = {(point_id, of[us]) for point_id, us in pairs}
+    ordered = sorted((point_id, span.start, span.end) for point_id, span in spans)
+    await store.roll_up(connection, grain, finer, ordered, run_id)
+    touched[grain] = sorted(set(of.values()), key=lambda span: span.start)
+    return {(point_id, to_us(span.start)) for point_id, span in spans}
 
 
 def _bucket(t_us: int) -> datetime:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BUCKETS_WRITTEN: Final = Counter("greenpark_streams_buckets_written", "Ledger rows that were new or changed.")
 REVISIONS: Final = Counter("greenpark_streams_revisions", "Closed buckets that changed after they were published.")
@@ -18,3 +23,14 @@ WAITED_SECONDS: Final = Histogram(
 )
 WAITING_FIRMS: Final = Gauge("greenpark_streams_waiting_firms", "Firms with something to compute.")
 FAILED_PASSES: Final = Counter("greenpark_streams_failed_passes", "Passes rolled back; their work waits again.")
+STAGE_SECONDS: Final = Counter("greenpark_streams_stage_seconds", "Time spent in each stage of the passes.", ["stage"])
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Count the time of a block to a stage."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        STAGE_SECONDS.labels(name).inc(time.perf_counter() - began)

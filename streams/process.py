@@ -23,7 +23,7 @@ from store import indicators as values
 from store import ledger as store
 from store.errors import UnreachableError
 from store.migrations import check_schema
-from store.pool import open_pool
+from store.pool import connected, open_pool
 from store.registry import firms, metered_points
 from store.standings import notify
 from streams import metrics
@@ -75,7 +75,7 @@ async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
     backoff_s = 0.5
     while not stop.is_set():
         try:
-            async with open_pool(settings.database_url, application="greenpark streams", max_size=3) as pool:
+            async with open_pool(settings.database_url, application="greenpark streams", max_size=2) as pool:
                 async with pool.acquire() as connection:
                     await check_schema(connection)
                 backoff_s = 0.5
@@ -91,30 +91,33 @@ async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
 async def _work(settings: StreamsSettings, pool: Pool, stop: asyncio.Event) -> None:
     wake = asyncio.Event()
     minute = _Minute()
-    async with pool.acquire() as listener:
+    # Not from the pool: a pool takes a broken connection back, and then nobody may ask whether it is closed.
+    async with connected(settings.database_url, application="greenpark streams listener") as listener:
+        listener.add_termination_listener(lambda *_: wake.set())
         await listener.add_listener("greenpark_dirty", lambda *_: wake.set())
-        try:
-            while not stop.is_set():
-                wake.clear()
-                started = time.monotonic()
-                await once(settings, pool, minute)
-                _report(minute)
-                await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
-                await _either(wake, stop, settings.poll_s)
-                if listener.is_closed():
-                    raise asyncpg.ConnectionDoesNotExistError("the listening connection was closed")
-        finally:
-            if not listener.is_closed():
-                await listener.reset()
+        while not stop.is_set():
+            wake.clear()
+            started = time.monotonic()
+            await once(settings, pool, minute, stop=stop)
+            _report(minute)
+            await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
+            await _either(wake, stop, settings.poll_s)
+            if listener.is_closed():
+                raise asyncpg.ConnectionDoesNotExistError("the listening connection was closed")
 
 
-async def once(settings: StreamsSettings, pool: Pool, minute: _Minute | None = None) -> int:
-    """Compute everything that waits now; return how many firms there were."""
+async def once(
+    settings: StreamsSettings, pool: Pool, minute: _Minute | None = None, *, stop: asyncio.Event | None = None
+) -> int:
+    """Compute everything that waits now, or until `stop` is set; return how many firms there were."""
     minute = minute or _Minute()
+    stop = stop or asyncio.Event()
     async with pool.acquire() as connection:
         waiting = await store.waiting_firms(connection)
         metrics.WAITING_FIRMS.set(len(waiting))
         for firm in waiting:
+            if stop.is_set():
+                break
             started = time.monotonic()
             done = await pass_firm(settings, connection, firm, now=datetime.now(UTC))
             if done is not None:
@@ -126,6 +129,8 @@ async def once(settings: StreamsSettings, pool: Pool, minute: _Minute | None = N
                 metrics.PASS_SECONDS.observe(time.monotonic() - started)
                 _log.debug("firm_pass", firm_id=firm.firm_id, buckets=done.buckets, revisions=done.revisions)
         for park_id, time_zone in await values.waiting_parks(connection):
+            if stop.is_set():
+                break
             await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
     return len(waiting)
 
@@ -147,7 +152,8 @@ async def pass_firm(
         done = await _ledger(connection, points, marks, firm, now, run_id)
         spans = spans_of(done.touched, done.touched_buckets, now=now, fine_hours=settings.fine_hours)
         [row] = [row for row in await firms(connection, firm.park_id) if row.firm_id == firm.firm_id]
-        moved = await evaluate_firm(connection, row, points, spans, tz, now=now, run_id=run_id)
+        with metrics.stage("indicators"):
+            moved = await evaluate_firm(connection, row, points, spans, tz, now=now, run_id=run_id)
         since = _oldest_live(marks)
         await values.mark_park(connection, firm.park_id, [(span.grain, span.start) for span in moved], since)
         await store.finish_run(connection, run_id, since)

@@ -65,6 +65,13 @@ FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, fir
 JOIN consumption AS c ON c.point_id = w.point_id AND c.bucket BETWEEN w.first_bucket AND w.last_bucket
 ORDER BY c.point_id, c.bucket
 
+-- name: stored_periods
+-- What the ledger says now about some points in a grain.
+SELECT point_id, period, coalesce(measured, 'NaN') AS measured, coalesce(estimated, 'NaN') AS estimated,
+       measured_s, estimated_s, held, flags
+FROM consumption_period WHERE point_id = ANY ($1::int[]) AND grain = $2
+ORDER BY point_id, period
+
 -- name: new_run
 INSERT INTO run (park_id, firm_id, cause, code_version, started) VALUES ($1, $2, $3, $4, $5) RETURNING run_id
 
@@ -138,7 +145,21 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_period (
     held float8, flags smallint, run_id bigint
 ) ON COMMIT DELETE ROWS
 
+-- name: insert_periods
+WITH taken AS (DELETE FROM staged_period RETURNING *)
+INSERT INTO consumption_period
+SELECT point_id, $1, period, measured, estimated, measured_s, estimated_s, held, flags, run_id FROM taken
+
 -- name: write_periods
 WITH taken AS (DELETE FROM staged_period RETURNING *)
 INSERT INTO consumption_period
 SELECT point_id, $1, period, measured, estimated, measured_s, estimated_s, held, flags, run_id FROM taken
+ON CONFLICT (point_id, grain, period) DO UPDATE SET measured = excluded.measured, estimated = excluded.estimated,
+    measured_s = excluded.measured_s, estimated_s = excluded.estimated_s, held = excluded.held,
+    flags = excluded.flags, run_id = excluded.run_id
+
+-- name: delete_spans
+-- All buckets of these spans, both ends included; $4 and $5 bound them all, so that only their chunks are opened.
+DELETE FROM consumption AS c
+USING unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, first_bucket, last_bucket)
+WHERE c.point_id = w.point_id AND c.bucket BETWEEN w.first_bucket AND w.last_bucket AND c.bucket BETWEEN $4 AND $5
