@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -103,9 +104,9 @@ class World:
         return [tuple(row) for row in rows]
 
 
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    """A park of two firms and a school that answers for both first target packs."""
+@asynccontextmanager
+async def world_at(database_url: str) -> AsyncIterator[World]:
+    """A park of two firms and a school that answers for both first target packs, in a migrated database."""
     definition = ParkDefinition(
         code="p",
         name_zh="园",
@@ -124,3 +125,16 @@ async def world(database_url: str) -> AsyncIterator[World]:
             yield World(database_url, pool, connection, points, StreamsSettings(database_url))
     finally:
         await connection.close()
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    """`world_at` a database of this test's own."""
+    async with world_at(database_url) as found:
+        yield found
+
+
+@pytest.fixture
+def world_in() -> Any:
+    """`world_at`, for tests that bring a server of their own."""
+    return world_at
