@@ -360,7 +360,8 @@ async def _flowing(rig: Rig) -> None:
     async with connected(rig.machine.database_url) as connection:
         while await marking.committed_batches(connection, rig.plan.park) < 2 * rig.load.live:
             if time.monotonic() > deadline:
-                msg = f"no readings arrive: see {rig.machine.places.logs}"
+                said = "".join(f"\n{name}: {child.said}" for name, child in rig.children.items())
+                msg = f"no readings arrive; see {rig.machine.places.logs}{said}"
                 raise RefusedError(msg)
             await asyncio.sleep(0.1)
 
