@@ -19,6 +19,8 @@ from cli.edge import app as edge_app
 from cli.errors import CliError
 from cli.extras import missing_package
 from cli.ingest import app as ingest_app
+from cli.ledger import app as ledger_app
+from cli.meter import app as meter_app
 from cli.options import Json, Lang, SettingsFile, Var
 from cli.quarantine import app as quarantine_app
 from cli.recipient import app as recipient_app
@@ -49,6 +51,8 @@ for name, group in (
     ("recipient", recipient_app),
     ("tenant", tenant_app),
     ("token", token_app),
+    ("meter", meter_app),
+    ("ledger", ledger_app),
     ("dashboards", dashboards_app),
     ("simulate", simulate_app),
 ):

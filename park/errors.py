@@ -11,6 +11,7 @@ ParkError
 │   └── AmbiguousFactorError
 ├── FormulaError       a virtual point's formula that cannot be read, or does not fit its units; names the column
 ├── GraphError         meters that cannot stand under each other; names the points
+├── MeterError         a meter that cannot have stood there, or a multiplier that cannot be
 ├── IndicatorError     an unknown indicator, a scope it does not have, or ratios that may not be added
 └── DataFileError      a factor, indicator, target or rule file is wrong; names file, field and what was expected
 """
@@ -96,6 +97,10 @@ class GraphError(ParkError):
         """Name the point first."""
         super().__init__(f"{point}: {message}")
         self.point = point
+
+
+class MeterError(ParkError):
+    """A meter cannot have stood there, or cannot have had this multiplier; the message says why."""
 
 
 class IndicatorError(ParkError):

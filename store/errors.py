@@ -6,6 +6,7 @@ StoreError
 ├── SchemaError          the schema is older or newer than this program; says which command to run
 ├── OccupiedError        history is to be laid down where there are readings already
 ├── UnknownNameError     a park, firm, point, edge, episode, recipient or token that is not there
+├── EditError            a person's decision about the ledger that cannot be made, or a meter that cannot stand there
 └── EpisodeStateError    an episode is not in the state that a person's action needs
 """
 
@@ -75,6 +76,10 @@ class UnknownNameError(StoreError):
         super().__init__(f"no {kind} {name!r} here; `{listed_by}` lists what there is")
         self.kind = kind
         self.name = name
+
+
+class EditError(StoreError):
+    """A decision about the ledger, or a change of meters, that cannot be made; the message says why."""
 
 
 class EpisodeStateError(StoreError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from park.edits import Edit
 from park.points import Direction, Installation, Kind, Label, Point
 from store.errors import UnknownNameError
 from store.queries import queries
@@ -71,12 +72,14 @@ class MeteredPoint:
     product: str | None
     unit_id: int | None
     installations: tuple[Installation, ...]
+    edits: tuple[Edit, ...] = ()
 
 
 async def apply_definition(connection: Connection, definition: ParkDefinition) -> Applied:
     """Bring the registry to what the document says, in one transaction; nothing that was read is touched.
 
-    Points that the document leaves out stay: they hold readings.
+    Points that the document leaves out stay: they hold readings. Meters that were exchanged or corrected by command or
+    by an edge's report stay too: the document, written before, would undo it.
     """
     sql = queries("registry")
     recomputed = points = 0
@@ -143,7 +146,8 @@ async def _apply_point(connection: Connection, owner: tuple[int, int, int | None
     changed = bool(row["changed"])
     wanted = [_fields(meter) for meter in sorted(point.installations, key=lambda meter: meter.valid_from)]
     rows = await connection.fetch(sql["installations_of_point"], row["point_id"])
-    if wanted and wanted != [tuple(r[name] for name in _INSTALLATION_FIELDS) for r in rows]:
+    by_command = await connection.fetchval(sql["meters_changed"], row["point_id"])
+    if wanted and not by_command and wanted != [tuple(r[name] for name in _INSTALLATION_FIELDS) for r in rows]:
         await connection.execute(sql["delete_installations"], row["point_id"])
         await connection.executemany(sql["insert_installation"], [(row["point_id"], *fields) for fields in wanted])
         changed = True
@@ -187,6 +191,10 @@ async def metered_points(connection: Connection, firm_id: int) -> list[MeteredPo
     for row in await connection.fetch(sql["installations_of_firm"], firm_id):
         fields = dict(row)
         meters.setdefault(fields.pop("point_id"), []).append(Installation(**fields))
+    edits: dict[int, list[Edit]] = {}
+    for row in await connection.fetch(queries("edits")["of_firm"], firm_id):
+        fields = dict(row)
+        edits.setdefault(fields.pop("point_id"), []).append(Edit(**fields))
     return [
         MeteredPoint(
             Point(
@@ -204,6 +212,7 @@ async def metered_points(connection: Connection, firm_id: int) -> list[MeteredPo
             row["product"],
             row["unit_id"],
             tuple(meters.get(row["point_id"], ())),
+            tuple(edits.get(row["point_id"], ())),
         )
         for row in await connection.fetch(sql["points_of_firm"], firm_id)
     ]

@@ -14,6 +14,7 @@ import numpy as np
 
 from park.buckets import consumption
 from park.calendar import BUCKET_S, BUCKET_US, GRAINS, Grain, Period, from_us, period, to_us
+from park.edits import edited
 from park.periods import period_starts
 from park.plain import Stretch, plain, plain_consumption
 from park.points import Kind, Label, Quality
@@ -67,6 +68,7 @@ def compute(
     now_us = to_us(now)
     stretches = [_stretch(by_id[window.point_id], raw, window) for window in wanted]
     together = plain(stretches, raw.t_us, raw.value, raw.quality)
+    together &= np.array([not by_id[window.point_id].edits for window in wanted], bool)
     parts: list[dict[str, NDArray[Any]]] = []
     easy = [stretch for stretch, chosen in zip(stretches, together, strict=True) if chosen]
     if easy:
@@ -84,6 +86,7 @@ def compute(
             first_us=stretch.first_us,
             count=stretch.count,
         )
+        result, _ = edited(result, by_id[stretch.point.point_id].edits)
         parts.append(_rows(np.full(stretch.count, stretch.point.point_id, np.int32), result, now_us, run_id))
     rows = _concatenate(parts)
     return rows if len(parts) == 1 else _take(rows, np.argsort(_keys(rows), kind="stable"))
@@ -208,7 +211,7 @@ async def rebuild(
     """Compute everything of points whose ledger is empty: the same rows as an advance over all readings, faster."""
     ids = [metered.point.point_id for metered in points]
     raw = await store.all_readings(connection, ids)
-    if len(raw.point_id) == 0:
+    if len(raw.point_id) == 0 and not any(metered.edits for metered in points):
         return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
     rows = compute(points, raw, whole(points, raw), now=now, run_id=run_id)
     await store.copy_new(connection, rows)
@@ -221,15 +224,23 @@ async def rebuild(
 
 
 def whole(points: Sequence[MeteredPoint], raw: Readings) -> list[Window]:
-    """Return the windows that hold everything that was ever read."""
+    """Return the windows that hold everything that was ever read, or decided by a person."""
     starts = np.flatnonzero(np.diff(raw.point_id, prepend=-1))
-    ends = np.append(starts[1:], len(raw.point_id)) - 1
+    ends = np.append(starts[1:], len(raw.point_id))[: len(starts)] - 1
     found = [
         Window(int(raw.point_id[a]), _bucket(raw.t_us[a]), _bucket(raw.t_us[b]))
         for a, b in zip(starts, ends, strict=True)
-        if len(raw.point_id)
     ]
-    return reach(points, found)
+    by_point = {window.point_id: window for window in found}
+    for metered in points:
+        for edit in metered.edits:
+            first, last = edit.t_from, from_us(to_us(edit.t_to) - BUCKET_US)
+            window = by_point.get(metered.point.point_id, Window(metered.point.point_id, first, last))
+            wider = replace(
+                window, first_bucket=min(window.first_bucket, first), last_bucket=max(window.last_bucket, last)
+            )
+            by_point[window.point_id] = wider
+    return reach(points, sorted(by_point.values(), key=lambda window: window.point_id))
 
 
 def roll(rows: LedgerRows, grain: Grain, tz: ZoneInfo) -> PeriodRows:

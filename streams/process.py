@@ -22,6 +22,7 @@ from park.calendar import zone
 from store import indicators as values
 from store import ledger as store
 from store.errors import UnreachableError
+from store.meters import apply_swap_events
 from store.migrations import check_schema
 from store.pool import connected, open_pool
 from store.registry import firms, metered_points
@@ -113,6 +114,7 @@ async def once(
     minute = minute or _Minute()
     stop = stop or asyncio.Event()
     async with pool.acquire() as connection:
+        await apply_swap_events(connection)
         waiting = await store.waiting_firms(connection)
         metrics.WAITING_FIRMS.set(len(waiting))
         for firm in waiting:

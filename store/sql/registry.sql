@@ -53,6 +53,9 @@ SELECT installation_id, serial, modulus, multiplier, valid_from, valid_to, first
        resolution
 FROM installation WHERE point_id = $1 ORDER BY valid_from
 
+-- name: meters_changed
+SELECT EXISTS (SELECT FROM meter_change WHERE point_id = $1 AND before <> after)
+
 -- name: insert_installation
 INSERT INTO installation (point_id, serial, modulus, multiplier, valid_from, valid_to, first_reading, last_reading,
                           resolution)

@@ -200,6 +200,7 @@ CREATE TABLE edge_event (
     received  timestamptz NOT NULL DEFAULT clock_timestamp(),
     UNIQUE NULLS NOT DISTINCT (edge_id, boot, at, kind, point_id)
 );
+CREATE INDEX edge_event_swap ON edge_event (at) WHERE kind = 'meter_swap';
 
 CREATE TABLE edge_status (
     edge_id           int PRIMARY KEY,
@@ -286,6 +287,45 @@ CREATE TABLE consumption_revision (
     superseded_by bigint NOT NULL,
     PRIMARY KEY (point_id, bucket, revision)
 );
+
+-- What a person decided about the ledger, never about a reading: how much counts of a quantity that was held, or in a
+-- range of buckets. The newest that is not revoked holds; nothing is ever altered but the revocation.
+CREATE TABLE edit (
+    edit_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    park_id        int NOT NULL,
+    firm_id        int NOT NULL,
+    point_id       int NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('accept', 'reject', 'replace', 'manual')),
+    version        int NOT NULL,             -- of the decisions about the same buckets
+    t_from         timestamptz NOT NULL,     -- buckets in [t_from, t_to)
+    t_to           timestamptz NOT NULL CHECK (t_to > t_from),
+    held           float8,                   -- what was held when it was decided; null: manual
+    quantity       float8 NOT NULL,          -- what counts, in the point's unit
+    author         text NOT NULL,
+    reason         text NOT NULL,
+    made           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    revoked        timestamptz,
+    revoked_by     text,
+    revoked_reason text,
+    UNIQUE (point_id, t_from, t_to, version)
+);
+
+-- How installations came to be what they are: by command, or by an edge's report of an exchange.
+CREATE TABLE meter_change (
+    change_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    park_id    int NOT NULL,
+    firm_id    int NOT NULL,
+    point_id   int NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('replace', 'correct_multiplier', 'event', 'event_refused')),
+    at         timestamptz NOT NULL,         -- from when on
+    author     text NOT NULL,
+    reason     text NOT NULL,
+    event_id   bigint UNIQUE,                -- edge_event
+    before     jsonb NOT NULL,
+    after      jsonb NOT NULL,
+    made       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX meter_change_of ON meter_change (point_id);
 
 -- The same for hours, days, months and years of the park's zone; period is the instant at which it starts.
 CREATE TABLE consumption_period (
@@ -547,6 +587,10 @@ BEGIN
     FOREACH t IN ARRAY ARRAY['park', 'zone', 'park_target_pack'] LOOP
         EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT TO greenpark_tenant
             USING (park_id = ANY ((SELECT visible_parks(current_user, false))::int[]))', t);
+    END LOOP;
+    FOREACH t IN ARRAY ARRAY['edit', 'meter_change'] LOOP
+        EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT TO greenpark_tenant
+            USING (firm_id = ANY ((SELECT visible_firms(current_user))::int[]))', t);
     END LOOP;
     FOR t IN SELECT DISTINCT tablename FROM pg_policies WHERE schemaname = 'greenpark' LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
