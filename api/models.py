@@ -88,11 +88,11 @@ class Point(Model):
     park_id: int = Field(examples=[1])
     firm_id: int = Field(examples=[3])
     unit_id: int | None = Field(description="Workshop or line.", examples=[None])
-    edge_id: int = Field(examples=[3])
+    edge_id: int | None = Field(description="Null: a virtual point, which nobody sends.", examples=[3])
     code: str = Field(examples=["E-001"])
     name_zh: str = Field(examples=["总电表"])
     name_en: str = Field(examples=["Main electricity meter"])
-    kind: Literal["register", "interval", "gauge"]
+    kind: Literal["register", "interval", "gauge", "virtual"]
     carrier: str = Field(examples=["electricity"])
     direction: Literal["in", "out", "internal"]
     unit: str = Field(description="Unit of the readings.", examples=["kWh"])

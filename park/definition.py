@@ -14,7 +14,9 @@ import yaml
 
 from park.calendar import zone
 from park.errors import CalendarError, DataFileError, UnitError
+from park.graph import Role
 from park.points import Direction, Kind, Label
+from park.relations import check_relations
 from park.units import check_carrier_unit, unit
 from park.wire import is_code
 
@@ -32,8 +34,17 @@ class InstallationDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=
     resolution: float | None = None
 
 
+class ParentDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The point that a point stands under, for `[valid_from, valid_to)`; `firm` where it is another firm's."""
+
+    point: str
+    firm: str | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
 class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One measured series. `product` names what a product counter counts."""
+    """One series. `product` names what a product counter counts; a virtual point has a formula and no edge."""
 
     code: str
     name_zh: str
@@ -41,7 +52,7 @@ class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     kind: Kind
     carrier: str
     unit: str
-    edge: str
+    edge: str = ""
     direction: Direction = Direction.IN
     interval_s: int = 900
     label: Label = Label.END
@@ -49,6 +60,10 @@ class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     product: str | None = None
     rate_limit_per_h: float | None = None
     installations: list[InstallationDefinition] = []
+    formula: str | None = None
+    parents: list[ParentDefinition] = []
+    role: Role = Role.LOAD
+    loss_share: float = 0.0
 
 
 class UnitDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,12 +145,16 @@ def check_definition(definition: ParkDefinition, file: str) -> None:
         units = {u.code for u in firm.units}
         for p, point in enumerate(firm.points):
             _check_point(file, f"{at}.points[{p}]", point, firm.edges, units)
+    check_relations(definition, file)
 
 
 def _check_point(file: str, at: str, point: PointDefinition, edges: list[str], units: set[str]) -> None:
     if not point.code or len(point.code) > 128:
         raise DataFileError(file, f"{at}.code", "1 to 128 characters")
-    if point.edge not in edges:
+    if point.kind is Kind.VIRTUAL:
+        if point.edge or point.installations:
+            raise DataFileError(file, at, "a virtual point has a formula; nobody sends it: no edge, no installations")
+    elif point.edge not in edges:
         raise DataFileError(file, f"{at}.edge", f"no edge {point.edge!r} at this firm; it has {edges}")
     if point.unit_code is not None and point.unit_code not in units:
         raise DataFileError(file, f"{at}.unit_code", f"no unit {point.unit_code!r} at this firm")

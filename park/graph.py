@@ -188,6 +188,47 @@ def balance(parent: Flow, children: Sequence[Flow], *, min_coverage: float = MIN
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """What a point moved in a period, in its own unit, and the seconds of it that are measured or estimated."""
+
+    quantity: float | None
+    covered_s: float
+
+
+def balances(
+    nodes: Mapping[str, Node],
+    edges: Iterable[Edge],
+    moved: Mapping[str, Moved],
+    start: datetime,
+    end: datetime,
+    *,
+    now: datetime,
+) -> list[Balance]:
+    """Return the balance of every node with children over `[start, end)`, by key; of a period that runs, so far.
+
+    A child that stands under its parent for a part of the period only leaves the balance unknown: what it moved in
+    that part is another question.
+    """
+    elapsed_s = (min(end, now) - start).total_seconds()
+    children: dict[str, list[Flow]] = {}
+    for edge in edges:
+        if edge.valid_from >= end or edge.valid_to <= start:
+            continue
+        flow = _flow(nodes[edge.child], moved, elapsed_s)
+        if edge.valid_from > start or edge.valid_to < end:
+            flow = Flow(flow.node, None, 0.0)
+        children.setdefault(edge.parent, []).append(flow)
+    return [balance(_flow(nodes[key], moved, elapsed_s), flows) for key, flows in sorted(children.items())]
+
+
+def _flow(node: Node, moved: Mapping[str, Moved], elapsed_s: float) -> Flow:
+    found = moved.get(node.key)
+    if found is None or found.quantity is None or elapsed_s <= 0:
+        return Flow(node, None, 0.0)
+    return Flow(node, found.quantity, min(found.covered_s / elapsed_s, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
 class Suspicion:
     """A point whose multiplier seems wrong: with its quantities times `factor` the balance closes.
 

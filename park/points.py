@@ -16,6 +16,8 @@ class Kind(StrEnum):
     """An amount per interval; consumption is a sum."""
     GAUGE = "gauge"
     """A rate or a state; consumption is an integral, if any."""
+    VIRTUAL = "virtual"
+    """Nobody sends it: a formula of other points."""
 
 
 class Direction(StrEnum):

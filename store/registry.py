@@ -10,6 +10,7 @@ import msgspec
 from park.edits import Edit
 from park.points import Direction, Installation, Kind, Label, Point
 from store.errors import UnknownNameError
+from store.graph import apply_relations
 from store.queries import queries
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ async def apply_definition(connection: Connection, definition: ParkDefinition) -
         for firm in definition.firms:
             recomputed += await _apply_firm(connection, park_id, zones, firm)
             points += len(firm.points)
+        recomputed += await apply_relations(connection, park_id, definition)
     return Applied(park_id, len(definition.firms), points, recomputed)
 
 
@@ -122,11 +124,14 @@ async def _apply_firm(connection: Connection, park_id: int, zones: dict[str, int
     recomputed = 0
     for point in firm.points:
         unit_id = None if point.unit_code is None else units[point.unit_code]
-        recomputed += await _apply_point(connection, (park_id, firm_id, unit_id, edges[point.edge]), point)
+        edge_id = edges[point.edge] if point.edge else None
+        recomputed += await _apply_point(connection, (park_id, firm_id, unit_id, edge_id), point)
     return recomputed
 
 
-async def _apply_point(connection: Connection, owner: tuple[int, int, int | None, int], point: PointDefinition) -> bool:
+async def _apply_point(
+    connection: Connection, owner: tuple[int, int, int | None, int | None], point: PointDefinition
+) -> bool:
     sql = queries("registry")
     row = await connection.fetchrow(
         sql["upsert_point"],

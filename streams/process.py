@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import structlog
 
-from park.calendar import zone
+from park.calendar import GRAINS, zone
+from park.points import Kind
 from store import indicators as values
 from store import ledger as store
 from store.errors import UnreachableError
@@ -28,6 +29,7 @@ from store.pool import connected, open_pool
 from store.registry import firms, metered_points
 from store.standings import notify
 from streams import metrics
+from streams.derived import balance_park, balanced_periods, derive
 from streams.indicators import evaluate_firm, evaluate_park, span_at, spans_of
 from streams.ledger import Advance, advance, rebuild
 from streams.standings import judge_park
@@ -152,12 +154,17 @@ async def pass_firm(
         causes = ", ".join(sorted({mark.cause for mark in marks}))
         run_id = await store.new_run(connection, firm.park_id, firm.firm_id, causes, CODE_VERSION, now)
         done = await _ledger(connection, points, marks, firm, now, run_id)
+        with metrics.stage("derived"):
+            done = await derive(connection, firm.firm_id, points, marks, done, tz, now=now, run_id=run_id)
         spans = spans_of(done.touched, done.touched_buckets, now=now, fine_hours=settings.fine_hours)
         [row] = [row for row in await firms(connection, firm.park_id) if row.firm_id == firm.firm_id]
         with metrics.stage("indicators"):
             moved = await evaluate_firm(connection, row, points, spans, tz, now=now, run_id=run_id)
         since = _oldest_live(marks)
-        await values.mark_park(connection, firm.park_id, [(span.grain, span.start) for span in moved], since)
+        wanted = {(span.grain, span.start) for span in moved}
+        ids = [metered.point.point_id for metered in points]
+        wanted |= set(await balanced_periods(connection, firm.park_id, ids, done.touched))
+        await values.mark_park(connection, firm.park_id, sorted(wanted), since)
         await store.finish_run(connection, run_id, since)
     if since is not None:
         metrics.WAITED_SECONDS.observe((datetime.now(UTC) - since).total_seconds())
@@ -173,6 +180,10 @@ async def _ledger(
     run_id: int,
 ) -> Advance:
     tz = zone(firm.time_zone)
+    measured = {metered.point.point_id for metered in points if metered.point.kind is not Kind.VIRTUAL}
+    marks = [mark for mark in marks if mark.point_id in measured]
+    if not marks:
+        return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
     ids = {mark.point_id for mark in marks}
     mine = [metered for metered in points if metered.point.point_id in ids]
     if not await store.has_consumption(connection, sorted(ids)):
@@ -194,6 +205,7 @@ async def pass_park(connection: Connection, park_id: int, time_zone: str, *, now
         spans = [span_at(grain, start, tz) for grain, start, _ in waiting]
         await evaluate_park(connection, park_id, members, spans, now=now, run_id=run_id)
         await judge_park(connection, park_id, members, tz, now=now, run_id=run_id)
+        await balance_park(connection, park_id, spans, now=now, run_id=run_id)
         since = min((since for _, _, since in waiting if since is not None), default=None)
         await store.finish_run(connection, run_id, since)
         await notify(connection, park_id)

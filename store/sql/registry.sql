@@ -91,7 +91,7 @@ SELECT e.edge_id, e.park_id, e.firm_id, p.code AS park, f.code AS firm, e.code A
 FROM edge AS e JOIN firm AS f USING (firm_id) JOIN park AS p ON p.park_id = e.park_id
 
 -- name: points_of_edges
-SELECT edge_id, point_id, firm_id, code, unit FROM point
+SELECT edge_id, point_id, firm_id, code, unit FROM point WHERE edge_id IS NOT NULL
 
 -- name: points_of_firm
 SELECT point_id, firm_id, code, name_zh, name_en, kind, carrier, direction, unit, interval_s, label, product,

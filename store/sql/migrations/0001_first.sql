@@ -79,11 +79,11 @@ CREATE TABLE point (
     park_id          int NOT NULL REFERENCES park,
     firm_id          int NOT NULL REFERENCES firm,
     unit_id          int REFERENCES unit,
-    edge_id          int NOT NULL REFERENCES edge,
+    edge_id          int REFERENCES edge,   -- null: a virtual point, which nobody sends
     code             text NOT NULL,
     name_zh          text NOT NULL,
     name_en          text NOT NULL,
-    kind             text NOT NULL CHECK (kind IN ('register', 'interval', 'gauge')),
+    kind             text NOT NULL CHECK (kind IN ('register', 'interval', 'gauge', 'virtual')),
     carrier          text NOT NULL,
     direction        text NOT NULL CHECK (direction IN ('in', 'out', 'internal')),
     unit             text NOT NULL,
@@ -91,10 +91,37 @@ CREATE TABLE point (
     label            text NOT NULL DEFAULT 'end' CHECK (label IN ('start', 'end')),
     product          text,
     rate_limit_per_h float8 CHECK (rate_limit_per_h > 0),
-    UNIQUE (firm_id, code)
+    UNIQUE (firm_id, code),
+    CHECK ((kind = 'virtual') = (edge_id IS NULL))
 );
 CREATE INDEX point_of_edge ON point (edge_id, code);
 CREATE INDEX point_of_park ON point (park_id);
+
+-- What a point is in the meter graph; a point without a row takes a load, loses nothing and is measured.
+CREATE TABLE point_node (
+    point_id    int PRIMARY KEY REFERENCES point,
+    role        text NOT NULL DEFAULT 'load' CHECK (role IN ('load', 'generation', 'discharge')),
+    loss_share  float8 NOT NULL DEFAULT 0 CHECK (loss_share >= 0 AND loss_share < 1),
+    formula     text                            -- of a virtual point, as written
+);
+
+-- Which point a point stands under, [valid_from, valid_to). A parent may be another firm's: a transfer.
+CREATE TABLE point_parent (
+    point_id   int NOT NULL REFERENCES point,
+    parent_id  int NOT NULL REFERENCES point CHECK (parent_id <> point_id),
+    valid_from timestamptz NOT NULL DEFAULT '-infinity',
+    valid_to   timestamptz NOT NULL DEFAULT 'infinity' CHECK (valid_to > valid_from),
+    PRIMARY KEY (point_id, valid_from)
+);
+CREATE INDEX point_parent_of ON point_parent (parent_id);
+
+-- What a virtual point is made of in the end: measured points, and what their quantities are multiplied with.
+CREATE TABLE virtual_input (
+    point_id  int NOT NULL REFERENCES point,
+    input_id  int NOT NULL REFERENCES point,
+    factor    float8 NOT NULL,
+    PRIMARY KEY (point_id, input_id)
+);
 
 -- A dated period of one physical meter at a point; periods of one point do not overlap.
 CREATE TABLE installation (
@@ -342,6 +369,40 @@ CREATE TABLE consumption_period (
     PRIMARY KEY (point_id, grain, period)
 );
 
+-- Electricity by class of the tariff (尖峰平谷), from closed buckets. table_id names the tariff table: a month in which
+-- tables change has rows of both. '' and class none: no table holds.
+CREATE TABLE consumption_tariff (
+    point_id      int NOT NULL,
+    grain         text NOT NULL CHECK (grain IN ('day', 'month')),
+    period        timestamptz NOT NULL,
+    table_id      text NOT NULL,
+    tariff_class  text NOT NULL CHECK (tariff_class IN ('sharp', 'peak', 'flat', 'valley', 'none')),
+    measured      float8,
+    estimated     float8,
+    measured_s    float8 NOT NULL,
+    estimated_s   float8 NOT NULL,
+    run_id        bigint NOT NULL,
+    PRIMARY KEY (point_id, grain, period, table_id, tariff_class)
+);
+
+-- A node of the meter graph over a day or month: what went in, what its children took, and the rest. Null: unknown.
+CREATE TABLE balance (
+    park_id      int NOT NULL,
+    firm_id      int NOT NULL,                -- of the node
+    point_id     int NOT NULL,
+    grain        text NOT NULL CHECK (grain IN ('day', 'month')),
+    period       timestamptz NOT NULL,
+    supply       float8,
+    load         float8,
+    loss         float8,
+    unaccounted  float8,
+    share        float8,
+    coverage     float8 NOT NULL,
+    unknown      text[] NOT NULL,             -- firm/code of the points that leave it unknown
+    run_id       bigint NOT NULL,
+    PRIMARY KEY (point_id, grain, period)
+);
+
 -- What a report or a standing was told; a change after the period's end keeps what was published before.
 CREATE TABLE indicator_value (
     park_id       int NOT NULL,
@@ -571,7 +632,7 @@ DO $$
 DECLARE
     t text;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['firm', 'unit', 'firm_flag', 'firm_zone', 'edge', 'point', 'edge_event', 'edge_status'] LOOP
+    FOREACH t IN ARRAY ARRAY['firm', 'unit', 'firm_flag', 'firm_zone', 'edge', 'point', 'edge_event', 'edge_status', 'balance'] LOOP
         EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT TO greenpark_tenant
             USING (firm_id = ANY ((SELECT visible_firms(current_user))::int[]))', t);
     END LOOP;
@@ -580,7 +641,7 @@ BEGIN
             USING (firm_id = ANY ((SELECT visible_firms(current_user))::int[])
                 OR (firm_id IS NULL AND park_id = ANY ((SELECT visible_parks(current_user, true))::int[])))', t);
     END LOOP;
-    FOREACH t IN ARRAY ARRAY['installation', 'latest', 'consumption_period', 'reading_conflict', 'consumption_revision', 'dirty'] LOOP
+    FOREACH t IN ARRAY ARRAY['installation', 'point_node', 'point_parent', 'virtual_input', 'latest', 'consumption_period', 'consumption_tariff', 'reading_conflict', 'consumption_revision', 'dirty'] LOOP
         EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT TO greenpark_tenant
             USING (point_id = ANY (ARRAY(SELECT p.point_id FROM point AS p)))', t);
     END LOOP;
