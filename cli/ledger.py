@@ -127,6 +127,7 @@ def revoke(
     reason: Reason,
     author: Author = None,
     settings: SettingsFile = None,
+    json_output: Json = False,
 ) -> None:
     """Take a decision back: what was computed holds again."""
 
@@ -136,7 +137,8 @@ def revoke(
         await revoke(connection, edit_id, author_or_user(author), reason)
 
     ask(settings, question)
-    print(f"decision {edit_id} is revoked; its buckets are computed now")
+    text = f"decision {edit_id} is revoked; its buckets are computed now"
+    emit({"edit_id": edit_id, "revoked": True}, text, as_json=json_output)
 
 
 @app.command()
