@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cli.alerts import app as alerts_app
+from cli.balance import balance
 from cli.bench import app as bench_app
 from cli.broker import app as broker_app
 from cli.dashboards import app as dashboards_app
@@ -58,6 +59,7 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 app.add_typer(bench_app, name="bench")
+app.command()(balance)
 
 
 class Room(StrEnum):

@@ -293,6 +293,31 @@ def suspect_multiplier(
     return closing[0] if len(closing) == 1 else None
 
 
+def suspect_node(
+    nodes: Mapping[str, Node],
+    edges: Sequence[Edge],
+    key: str,
+    buckets: Mapping[datetime, Mapping[str, Moved]],
+    bucket_s: float,
+) -> Suspicion | None:
+    """Put a node's buckets before `suspect_multiplier`: those that every point covers, with the edges of their time."""
+    parent: list[float] = []
+    names = sorted({edge.child for edge in edges if edge.parent == key})
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    kept = 1 - nodes[key].loss_share
+    for start, moved in buckets.items():
+        standing = {edge.child for edge in edges if edge.parent == key and edge.valid_from <= start < edge.valid_to}
+        flows = {name: _flow(nodes[name], moved, bucket_s) for name in (key, *standing)}
+        if any(flow.quantity is None or flow.coverage < MIN_COVERAGE for flow in flows.values()):
+            continue
+        parent.append((flows[key].quantity or 0.0) * kept)
+        for name in names:
+            quantity = flows[name].quantity or 0.0 if name in standing else 0.0
+            sign = 1.0 if nodes[name].role is Role.LOAD else -kept
+            taken[name].append(sign * quantity * conversion(nodes[name].unit, nodes[key].unit))
+    return suspect_multiplier(np.array(parent), {name: np.array(values) for name, values in taken.items()}, key=key)
+
+
 def _candidates(seen: float) -> list[float]:
     """Return the usual ratio nearest to the one seen, if it is near at all."""
     if not np.isfinite(seen) or seen <= 0:

@@ -107,8 +107,3 @@ SELECT point_id, 'day', period, table_id, tariff_class, nullif(measured, 'NaN'),
        estimated_s, $9
 FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[],
             $8::float8[]) AS r (point_id, period, table_id, tariff_class, measured, estimated, measured_s, estimated_s)
-
--- name: tariff_amounts
-SELECT p.code, t.grain, t.period, t.table_id, t.tariff_class, t.measured, t.estimated, t.measured_s, t.estimated_s
-FROM consumption_tariff AS t JOIN point AS p USING (point_id)
-WHERE p.firm_id = $1 AND t.grain = $2 AND t.period = $3 ORDER BY p.code, t.table_id, t.tariff_class
