@@ -20,6 +20,7 @@ from cli.edge import app as edge_app
 from cli.errors import CliError
 from cli.extras import missing_package
 from cli.ingest import app as ingest_app
+from cli.explain import app as explain_app
 from cli.ledger import app as ledger_app
 from cli.meter import app as meter_app
 from cli.options import Json, Lang, SettingsFile, Var
@@ -54,6 +55,7 @@ for name, group in (
     ("token", token_app),
     ("meter", meter_app),
     ("ledger", ledger_app),
+    ("explain", explain_app),
     ("dashboards", dashboards_app),
     ("simulate", simulate_app),
 ):

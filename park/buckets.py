@@ -76,7 +76,7 @@ def consumption(
     t_us, value = t_us[good], value[good]
     max_gap_us = max(int(1.5 * point.interval_s * _US_PER_S), MIN_GAP_US)
     for k, meter in enumerate(installations or _bare(point)):
-        t, v = _of_installation(t_us, value, meter, register=point.kind is Kind.REGISTER)
+        t, v = of_installation(t_us, value, meter, register=point.kind is Kind.REGISTER)
         if len(t) == 0:
             continue
         if point.kind is Kind.REGISTER:
@@ -137,7 +137,7 @@ def _empty(edges: Instants) -> dict[str, np.ndarray]:
     return {name: np.zeros(n) for name in names} | {"flags": np.zeros(n, np.int16)}
 
 
-def _of_installation(
+def of_installation(
     t_us: Instants, value: Amounts, meter: Installation, *, register: bool
 ) -> tuple[Instants, Amounts]:
     """Cut the readings to the meter's time and close both ends with its first and last dial reading."""
