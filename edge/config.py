@@ -131,7 +131,7 @@ class UplinkConfig(_Table, frozen=True):
         window: batches sent and not yet known to be in the database, at most.
         backlog_per_s: pace of old batches; live ones are not paced.
         settle_s: wait between connecting and the first old batch, so that the watermark comes first.
-        resend_after_s: a batch not covered by then is sent again; after a tenth of it if a later one is covered.
+        resend_after_s: a batch not covered by then is sent again; sooner where there is reason to, see `edge.window`.
         heartbeat_s: how often the status is sent.
         backoff_s, backoff_max_s: the n-th wait before reconnecting is drawn from 0 to backoff_s × 2ⁿ.
         encoding: of new batches; those on disk keep theirs.

@@ -3,15 +3,18 @@
 Pure: it knows numbers and times, no broker and no disk. A batch is *in flight* from when it is sent until the
 watermark covers it; the window bounds the flights, and so the broker's queue for an ingest that is away.
 
-While the watermark stands still, overdue batches are not all sent again, which would fill that queue with copies: one
-at a time probes. As soon as the watermark moves, everything overdue follows.
+Three rules say what to send again; R is `resend_after_s`.
 
-A batch is *overtaken* when one that was sent later is in the database and it is not: a broker that was killed has lost
-it, or holds it for a worker that is away. It is sent again after a tenth of the usual time, doubled with each attempt.
+- *Overtaken*: a batch that was sent later is in the database and this one is not. A broker that was killed has lost it,
+  or keeps it for a worker that is away. It is sent again after R/10, doubled with each attempt.
+- *Overdue*: the watermark has moved since it was sent, and it is older than R.
+- *Probe*: nothing at all has landed for R/10, doubled with each probe up to R: one batch is sent again, for its answer.
+  Not all of them, which would fill the broker's queue for an ingest that is away with copies.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -19,8 +22,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from park.wire import Committed
 
-_OVERTAKEN_PART: Final = 0.1
-"""Of the usual wait, for a batch that a later one has overtaken."""
+_SOON: Final = 0.1
+"""Part of the usual wait after which there is reason enough to send again."""
 
 
 class Kind(StrEnum):
@@ -54,7 +57,7 @@ class Window:
         limit: flights at most; a quarter is kept free for live batches.
         backlog_per_s: pace of the backlog.
         settle_s: wait after connecting before the backlog starts.
-        resend_after_s: a flight older than this is overdue, one that was overtaken sooner.
+        resend_after_s: see above.
     """
 
     def __init__(self, limit: int, backlog_per_s: float, settle_s: float, resend_after_s: float) -> None:
@@ -68,6 +71,7 @@ class Window:
         self._next = 0
         self._backlog_due_s = 0.0
         self._probed_s = 0.0
+        self._probes = 0
         self._progress_s = 0.0
         self._watermark: Committed | None = None
 
@@ -90,6 +94,7 @@ class Window:
             self._backlog.append((start, next_seq))
         self._backlog_due_s = now_s + self._settle_s
         self._probed_s = now_s
+        self._probes = 0
 
     def forget(self) -> None:
         """Drop all flights: their numbers mean nothing any more."""
@@ -124,18 +129,24 @@ class Window:
         if not self._flights:
             return None
         seq, flight = min(self._flights.items(), key=lambda item: (self._due_s(item[1]), item[1].sent_s))
-        if now_s < self._due_s(flight):
-            return None
-        return seq
+        if now_s >= self._due_s(flight):
+            return seq
+        if now_s >= self._probe_due_s():
+            return min(self._flights, key=lambda seq: self._flights[seq].sent_s)
+        return None
 
     def _due_s(self, flight: _Flight) -> float:
-        due_s = flight.sent_s + self._resend_after_s
+        due_s = flight.sent_s + self._resend_after_s if self._progress_s > flight.sent_s else math.inf
         if flight.overtaken_s is not None:
-            patience_s = self._resend_after_s * _OVERTAKEN_PART * 2.0 ** min(flight.attempts - 1, 32)
-            return min(due_s, flight.overtaken_s + patience_s)
-        if self._progress_s > flight.sent_s:
-            return due_s
-        return max(due_s, self._probed_s + self._resend_after_s)
+            due_s = min(due_s, flight.overtaken_s + self._patience_s(flight.attempts - 1))
+        return due_s
+
+    def _probe_due_s(self) -> float:
+        oldest_s = min(flight.sent_s for flight in self._flights.values())
+        return max(oldest_s, self._progress_s, self._probed_s) + self._patience_s(self._probes)
+
+    def _patience_s(self, doublings: int) -> float:
+        return self._resend_after_s * min(_SOON * 2.0 ** min(doublings, 32), 1.0)
 
     def sent(self, choice: Choice, seq: int, now_s: float) -> None:
         """Note that the batch `seq`, found for `choice`, is on its way."""
@@ -148,6 +159,7 @@ class Window:
             self._backlog_due_s = max(self._backlog_due_s + self._pace_s, now_s - 10 * self._pace_s)
         else:
             self._probed_s = now_s
+            self._probes += 1
 
     def missing(self, choice: Choice) -> None:
         """Note that the disk has nothing for `choice` any more."""
@@ -177,18 +189,20 @@ class Window:
         if committed != self._watermark:
             self._watermark = committed
             self._progress_s = now_s
+            self._probes = 0
         landed = [seq for seq in self._flights if committed.covers(committed.boot, seq)]
         if not landed:
             return 0
-        # Whatever was sent again may have landed by its first copy, which says nothing about those in between.
-        first_copies = [flight.sent_s for seq in landed if (flight := self._flights[seq]).attempts == 1]
+        # What was sent again may have landed by an earlier copy: it says nothing about those sent shortly before it.
+        newest_s = max(
+            flight.sent_s - (self._patience_s(0) / 2 if flight.attempts > 1 else 0.0)
+            for flight in map(self._flights.__getitem__, landed)
+        )
         for seq in landed:
             del self._flights[seq]
-        if first_copies:
-            newest_s = max(first_copies)
-            for flight in self._flights.values():
-                if flight.sent_s < newest_s and flight.overtaken_s is None:
-                    flight.overtaken_s = now_s
+        for flight in self._flights.values():
+            if flight.sent_s < newest_s and flight.overtaken_s is None:
+                flight.overtaken_s = now_s
         return len(landed)
 
     def wait_s(self, now_s: float) -> float:
@@ -197,5 +211,5 @@ class Window:
         if self._backlog_open():
             due.append(self._backlog_due_s - now_s)
         if self._flights:
-            due.append(min(self._due_s(flight) for flight in self._flights.values()) - now_s)
+            due += [min(map(self._due_s, self._flights.values())) - now_s, self._probe_due_s() - now_s]
         return max(min(due), 0.001)
