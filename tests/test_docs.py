@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+import yaml
 
 from alerts.settings import AlertsSettings
 from api.settings import ApiSettings
@@ -175,9 +176,12 @@ def test_the_gateways_example_is_a_configuration(tmp_path: Path) -> None:
 
 
 def test_the_parks_example_is_a_park_document() -> None:
-    """The example park loads, and the points that the wire page publishes are in it."""
-    [block] = blocks("docs/park-document.md", "yaml")
+    """The example park loads, also with the points of the second example; the wire page's points are in it."""
+    block, relations = blocks("docs/park-document.md", "yaml")
     park = load_definition(block, "park.yaml")
+    document = yaml.safe_load(block)
+    document["firms"][0]["points"] = yaml.safe_load(relations)["points"]
+    load_definition(yaml.safe_dump(document), "park.yaml")
     codes = {point.code for firm in park.firms for point in firm.points}
     assert {"W-001", "W-002"} <= codes
 
