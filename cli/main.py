@@ -18,9 +18,9 @@ from cli.broker import app as broker_app
 from cli.dashboards import app as dashboards_app
 from cli.edge import app as edge_app
 from cli.errors import CliError
+from cli.explain import app as explain_app
 from cli.extras import missing_package
 from cli.ingest import app as ingest_app
-from cli.explain import app as explain_app
 from cli.ledger import app as ledger_app
 from cli.meter import app as meter_app
 from cli.options import Json, Lang, SettingsFile, Var
