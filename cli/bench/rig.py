@@ -225,7 +225,7 @@ class Rig:
         most = 0
         while time.monotonic() - began_s < _DRAIN_LIMIT_S:
             running = self._running()
-            found = await asyncio.gather(*(self._waiting(process) for process in running))
+            found = await asyncio.gather(*(self._waiting(process, connected=False) for process in running))
             known = [waiting for waiting in found if waiting is not None]
             most = max(most, sum(known))
             if len(known) == len(running) and sum(known) <= few * sum(len(self.members[p]) for p in running):
@@ -243,8 +243,8 @@ class Rig:
             return False
         return all(_is_halted(self.log(edge)) for process in running for edge in self.members[process])
 
-    async def _waiting(self, process: str) -> int | None:
-        """Return how many batches the buffers of a process hold; None while it does not say."""
+    async def _waiting(self, process: str, *, connected: bool = True) -> int | None:
+        """Return how many batches the buffers of a process hold; None while it does not say, or is not connected."""
         url = f"http://127.0.0.1:{self.machine.ports[f'{process}-metrics']}/metrics"
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
@@ -254,7 +254,7 @@ class Rig:
         depths = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("greenpark_edge_buffer_bat")]
         ups = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("greenpark_edge_connected{")]
         edges = len(self.members[process])
-        if len(depths) != edges or sum(map(float, ups)) != edges:
+        if len(depths) != edges or (connected and sum(map(float, ups)) != edges):
             return None
         return int(sum(map(float, depths)))
 
