@@ -18,6 +18,7 @@ MODULES: Final = {
             "fastapi",
             "grafana_foundation_sdk",
             "httpx",
+            "mqtt5",
             "numpy",
             "paho",
             "prometheus_client",

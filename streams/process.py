@@ -85,10 +85,18 @@ async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
                 await _work(settings, pool, stop)
         except _PASSING as error:
             metrics.FAILED_PASSES.inc()
-            _log.warning("database_away", error=str(error) or type(error).__name__, retry_s=round(backoff_s, 1))
+            _log.warning("database_away", error=_reason(error), retry_s=round(backoff_s, 1))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), backoff_s * random.uniform(0.5, 1.0))
             backoff_s = min(backoff_s * 2, 15.0)
+
+
+def _reason(error: BaseException) -> str:
+    """Say why in the words of who knows: of a dead connection the driver tells only what cannot be called any more."""
+    while str(error).startswith("cannot call") and error.__context__ is not None:
+        error = error.__context__
+    said = str(error) or type(error).__name__
+    return "the connection was lost" if said.startswith("cannot call") else said
 
 
 async def _work(settings: StreamsSettings, pool: Pool, stop: asyncio.Event) -> None:
