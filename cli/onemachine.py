@@ -104,10 +104,12 @@ async def one_machine(
     progress: Progress = silent,
     on_event: Callable[[str, str], None] = lambda _name, _event: None,
     port_names: tuple[str, ...] = (),
+    check: Callable[[Places], None] = lambda _places: None,
 ) -> AsyncIterator[OneMachine]:
     """Bring, start and migrate what lives below `root`, for the length of a block; then stop all that was started.
 
     `GREENPARK_DATABASE_URL` names an own server instead of ours. The broker is always ours: its users are made here.
+    `check` sees the directories before anything is made in them, and may refuse by an exception.
 
     Raises:
         StackError: a component is missing, or another process works in `root`.
@@ -118,6 +120,7 @@ async def one_machine(
         raise MissingError(msg)
     with exclusive(root):
         places = open_places(root)
+        check(places)
         await stop_leftovers(places.run)
         ports = stable_ports(places.root / "ports.json", port_names)
         # Bringing components downloads and unpacks for seconds: a thread keeps the progress display alive.
@@ -134,11 +137,6 @@ async def one_machine(
                 url = await services.postgres.create_database(DATABASE)
             assert url is not None
             await migrate(url)
-            ports = (
-                stable_ports(services.places.root / "ports.json", ["postgres", "broker", *port_names])
-                if port_names
-                else {}
-            )
             yield OneMachine(services.places, url, broker, supervisor, ports)
 
 

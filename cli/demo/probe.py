@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import asyncpg
 
 from cli.demo.scene import utc_now
 from store.overview import latest_times
@@ -17,6 +20,14 @@ if TYPE_CHECKING:
     from store.pool import Pool
 
 PERIOD_S: Final = 0.1
+AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+)
+"""What a query raises while the database is being started again."""
 _RECENT: Final = 2000
 
 
@@ -39,17 +50,21 @@ class Probe:
     async def run(self, pool: Pool) -> None:
         """Measure until cancelled."""
         seen: dict[int, datetime] = {}
-        async with pool.acquire() as connection:
-            while True:
-                found = await latest_times(connection, self.park_id, self.since)
-                now = utc_now()
-                for point_id, t in found.items():
-                    if seen.get(point_id) != t:
-                        seen[point_id] = t
-                        age_s = (now - t).total_seconds()
-                        self.ages_s.append(age_s)
-                        self.recent_s.append(age_s)
-                await asyncio.sleep(PERIOD_S)
+        while True:
+            with suppress(*AWAY):
+                async with pool.acquire() as connection:
+                    while True:
+                        self._note(seen, await latest_times(connection, self.park_id, self.since), utc_now())
+                        await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(PERIOD_S)
+
+    def _note(self, seen: dict[int, datetime], found: dict[int, datetime], now: datetime) -> None:
+        for point_id, t in found.items():
+            if seen.get(point_id) != t:
+                seen[point_id] = t
+                age_s = (now - t).total_seconds()
+                self.ages_s.append(age_s)
+                self.recent_s.append(age_s)
 
 
 def p99(values: Iterable[float]) -> float | None:

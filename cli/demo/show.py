@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import re
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
@@ -18,11 +20,11 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.live import Live
 
-from cli.demo.probe import Probe, p99
+from cli.demo.probe import AWAY, Probe, p99
 from cli.demo.report import report
 from cli.demo.scene import PARK, utc_now
 from cli.demo.screen import View, render
-from cli.demo.stage import PORTS, forget, go_live, set_stage
+from cli.demo.stage import PORTS, check_room, forget, go_live, set_stage
 from cli.errors import RefusedError
 from cli.onemachine import one_machine
 from cli.progress import Steps
@@ -32,6 +34,7 @@ from store.pool import open_pool
 from store.registry import firms, park_named
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from zoneinfo import ZoneInfo
 
     from cli.demo.stage import Stage
@@ -64,13 +67,13 @@ async def run_demo(options: Options) -> None:
         RefusedError: the report cannot be written.
     """
     for name, file in (("--report", options.report), ("--picture", options.picture)):
-        if file is not None and not file.resolve().parent.is_dir():
-            msg = f"{name} {file}: its directory does not exist"
+        if file is not None and (why := _unwritable(file.resolve())):
+            msg = f"{name} {file}: {why}"
             raise RefusedError(msg)
     stop, live = asyncio.Event(), asyncio.Event()
     _on_signal(stop, live)
     if options.fresh:
-        forget(options.var)
+        await forget(options.var)
     console = Console(stderr=True)
     view = View()
     began = time.monotonic()
@@ -80,8 +83,13 @@ async def run_demo(options: Options) -> None:
             steps.begin("components")
             async with (
                 one_machine(
-                    options.var, progress=steps.component, on_event=lambda *said: _note(view, *said), port_names=PORTS
+                    options.var,
+                    progress=steps.component,
+                    on_event=lambda *said: _note(view, *said),
+                    port_names=PORTS,
+                    check=check_room,
                 ) as machine,
+                _log_to(machine.places.logs / "demo.log"),
                 open_pool(machine.database_url, application="greenpark demo", max_size=4) as pool,
             ):
                 steps.done("database and broker")
@@ -90,13 +98,17 @@ async def run_demo(options: Options) -> None:
                 scene, park_id = await set_stage(machine, pool, steps)
                 stage = await go_live(machine, scene, park_id, pool, steps, options.lang)
                 steps.done("processes")
+                view.urls = _urls(stage)
                 console.print(f"live after {time.monotonic() - began:.1f} s")
+                console.print("   ".join(f"{name} {where}" for name, where in view.urls.items()), soft_wrap=True)
                 display.close()
                 live.set()
                 probe = await _show(stage, view, options, stop)
+                console.print("counting what arrived, and stopping …")
                 figures = await report(stage, probe)
     except asyncio.CancelledError:
-        console.print("greenpark demo: stopped before it was live; nothing is left running")
+        early = "at once" if live.is_set() else "before it was live"
+        console.print(f"greenpark demo: stopped {early}; nothing is left running")
         raise SystemExit(130) from None
     text = json.dumps(figures, indent=2, ensure_ascii=False)
     if options.report is None:
@@ -104,6 +116,15 @@ async def run_demo(options: Options) -> None:
     else:
         options.report.write_text(text + "\n", encoding="utf-8")
         console.print(f"report: {options.report}")
+
+
+def _unwritable(file: Path) -> str | None:
+    """Return why a file cannot be written there, before a run whose figures would be lost."""
+    if not file.parent.is_dir():
+        return "its directory does not exist"
+    if file.is_dir():
+        return "that is a directory"
+    return None if os.access(file if file.exists() else file.parent, os.W_OK) else "it may not be written"
 
 
 def _on_signal(stop: asyncio.Event, live: asyncio.Event) -> None:
@@ -122,8 +143,6 @@ def _on_signal(stop: asyncio.Event, live: asyncio.Event) -> None:
 
 async def _show(stage: Stage, view: View, options: Options, stop: asyncio.Event) -> Probe:
     probe = Probe(stage.park_id, stage.started)
-    api = f"http://127.0.0.1:{stage.machine.ports['api']}"
-    view.urls = {"API": f"{api}/", "token": _short(stage.machine.places.root / "demo" / "token")}
     async with stage.pool.acquire() as connection:
         view.firms = {firm.firm_id: (firm.name_zh, firm.name_en) for firm in await firms(connection, stage.park_id)}
         tz = view.zone = zone((await park_named(connection, PARK)).time_zone)
@@ -135,9 +154,12 @@ async def _show(stage: Stage, view: View, options: Options, stop: asyncio.Event)
     try:
         with Live(console=console, auto_refresh=False, screen=console.is_terminal, transient=False) as screen:
             while not stop.is_set() and (ends is None or time.monotonic() < ends):
-                await _look(stage, view, probe, tz)
+                try:
+                    await _look(stage, view, probe, tz)
+                except AWAY:  # the database is being started again: what was seen last stays on the screen
+                    _note(view, "postgres", "database away")
                 if console.is_terminal:
-                    screen.update(render(view, options.lang), refresh=True)
+                    screen.update(render(view, options.lang, console, height=console.height), refresh=True)
                 waits: list[asyncio.Future[Any]] = [stopped, failed, *tasks]
                 await asyncio.wait(waits, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
                 if failed.done():
@@ -146,7 +168,7 @@ async def _show(stage: Stage, view: View, options: Options, stop: asyncio.Event)
                     if task.done():
                         task.result()
         if not console.is_terminal:
-            console.print(render(view, options.lang))
+            console.print(render(view, options.lang, console))
         if options.picture is not None:
             _draw(view, options.lang, options.picture)
     finally:
@@ -172,6 +194,7 @@ async def _look(stage: Stage, view: View, probe: Probe, tz: ZoneInfo) -> None:
     view.bucket = {(row["scope"], row["scope_id"], row["indicator_id"]): row for row in bucket}
     view.lag_s, view.lag_indicator_s = p99(probe.recent_s), p99(waited)
     view.fault_in_s = stage.fault_at_s - time.time()
+    view.now, view.started = now, stage.started
 
 
 def _short(file: Path) -> str:
@@ -183,11 +206,30 @@ def _short(file: Path) -> str:
 def _draw(view: View, lang: str, file: Path) -> None:
     """Keep the live view as a picture that asks no other host for fonts."""
     canvas = Console(record=True, width=112, file=StringIO(), force_terminal=True)
-    canvas.print(render(view, lang))
+    canvas.print(render(view, lang, canvas))
     plain = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     canvas.save_svg(str(file), title="greenpark demo", code_format=plain)
 
 
 def _note(view: View, name: str, event: str) -> None:
-    if event not in {"started", "stopped"}:
-        view.troubles.append(f"{utc_now():%H:%M:%S} {name}: {event}")
+    last = view.troubles[-1][1:] if view.troubles else None
+    if event not in {"started", "stopped"} and last != (name, event):
+        view.troubles.append((utc_now(), name, event))
+
+
+def _urls(stage: Stage) -> dict[str, str]:
+    api = f"http://127.0.0.1:{stage.machine.ports['api']}"
+    return {"API": f"{api}/", "token": _short(stage.machine.places.root / "demo" / "token")}
+
+
+@asynccontextmanager
+async def _log_to(file: Path) -> AsyncIterator[None]:
+    """Send what libraries log in this process to a file: the terminal belongs to the view."""
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

@@ -30,9 +30,11 @@ from cli.demo.scene import (
 )
 from cli.errors import RefusedError
 from cli.stack.components import own_database_url
+from cli.stack.errors import DiskFullError
 from cli.stack.lock import exclusive
 from cli.stack.places import open_places
 from cli.stack.ports import stable_ports
+from cli.stack.processes import stop_leftovers
 from edge.config import load_configs
 from edge.process import open_buffer
 from simulators.modbus import edge_devices
@@ -50,11 +52,15 @@ if TYPE_CHECKING:
 
     from cli.onemachine import OneMachine
     from cli.progress import Steps
+    from cli.stack.places import Places
     from store.pool import Connection, Pool
 
 PORTS: Final = ("api", "webhook", "edge-metrics", "ingest-metrics", "streams-metrics", "alerts-metrics", "api-metrics")
 _HISTORY_WORKERS: Final = 2
 _FIRST_READING_S: Final = 60.0
+_FIRST_BYTES: Final = 5 * 2**29
+"""A year of history measured 1.8 GiB, programs and write-ahead log included."""
+_LATER_BYTES: Final = 2**29
 _START_S: Final = 3.0
 """How long the processes take to start: the staged fault is counted from then."""
 
@@ -147,8 +153,11 @@ async def _lay_history(machine: OneMachine, scene: Scene, steps: Steps) -> None:
                 readings += json.loads(line)["readings"]
                 steps.advance(1)
             if await process.wait() != 0:
-                said = (await errors).decode(errors="replace").strip().splitlines()
-                msg = f"history could not be laid down: {said[-1] if said else process.returncode}"
+                said = (await errors).decode(errors="replace").strip()
+                log = machine.places.logs / "history.log"
+                log.write_text(said + "\n", encoding="utf-8")
+                last = said.splitlines()[-1] if said else f"exit code {process.returncode}"
+                msg = f"history could not be laid down: {last}\n  see {log} and {log.with_name('postgres.log')}"
                 raise RefusedError(msg)
             await errors
         finally:
@@ -272,10 +281,25 @@ def _edge_config(machine: OneMachine, scene: Scene, modbus: dict[str, int]) -> t
     return file, buffered
 
 
-def forget(var: Path) -> None:
+def check_room(places: Places) -> None:
+    """See that the disk holds what the demonstration is about to make.
+
+    Raises:
+        DiskFullError: it does not.
+    """
+    scene = load_scene(places.root / "demo" / "scene.json")
+    needed = _LATER_BYTES if scene is not None and scene.laid else _FIRST_BYTES
+    for directory in (places.service, places.root):
+        free = shutil.disk_usage(directory).free
+        if free < needed:
+            raise DiskFullError(directory, free_bytes=free, needed_bytes=needed)
+
+
+async def forget(var: Path) -> None:
     """Remove an earlier demonstration's data: database, broker, buffers; components stay."""
     with exclusive(var):
         places = open_places(var)
+        await stop_leftovers(places.run)
         for directory in (places.postgres, places.broker, places.root / "demo", places.secrets):
             with suppress(FileNotFoundError):
                 shutil.rmtree(directory)

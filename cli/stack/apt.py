@@ -293,6 +293,7 @@ def _size_bytes(directories: Iterable[Path]) -> int:
 
 
 def _last_lines(text: str, count: int = 5) -> str:
-    """The end of a tool's output, with passwords in addresses blanked."""
+    """The errors in apt's output, or its end, with passwords in addresses blanked."""
     lines = [re.sub(r"//[^/@\s]+@", "//***@", line) for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-count:]) or "no output"
+    errors = [line for line in lines if line.startswith("E: ")]
+    return " | ".join((errors or lines)[-count:]) or "no output"

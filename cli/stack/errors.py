@@ -4,9 +4,12 @@ StackError
 ├── ComponentMissingError   a component is neither installed nor obtainable here
 ├── ComponentSetupError     bringing a component failed in a named step
 ├── DirectoryInUseError     another process works in the same var directory
+├── DirectoryUnusableError  the var directory can not be made, read or written
+├── DiskFullError           too little space for what is about to be made
 ├── NoPortError             no free loopback port
 ├── UnreachableError        the services' user can not walk to existing data
 ├── SecretMissingError      a data directory exists, but the secret that opens it is gone
+├── SecretDamagedError      a file of secrets does not hold what it should
 ├── DataVersionError        the data belong to another major version of PostgreSQL
 ├── ProcessError            a process did not do what it was started for
 │   ├── ProcessExitedError
@@ -16,6 +19,7 @@ StackError
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +71,39 @@ class DirectoryInUseError(StackError):
         self.since = since
 
 
+class DirectoryUnusableError(StackError):
+    """The var directory, or something in it, can not be made, read or written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} can not be used: {error.strerror or error}. "
+            "Mend that, or choose another directory (--var)." + _whose(path)
+        )
+        self.path = path
+
+
+def _whose(path: Path) -> str:
+    """Who owns what is in the way, where it is somebody else: often an earlier run with sudo."""
+    try:
+        owner = next(place for place in (path, *path.parents) if place.exists()).stat().st_uid
+    except (OSError, StopIteration):
+        return ""
+    return f" It belongs to user {owner}, and you are {os.geteuid()}." if owner != os.geteuid() else ""
+
+
+class DiskFullError(StackError):
+    """Too little space for what is about to be made."""
+
+    def __init__(self, directory: Path, *, free_bytes: int, needed_bytes: int) -> None:
+        super().__init__(
+            f"{directory} has {free_bytes / 2**30:.1f} GiB free, and this needs about {needed_bytes / 2**30:.1f} GiB. "
+            f"Make room there (df -h {directory}), or choose a directory on another disk (--var)."
+        )
+        self.directory = directory
+        self.free_bytes = free_bytes
+        self.needed_bytes = needed_bytes
+
+
 class NoPortError(StackError):
     """No free port was found on the loopback address."""
 
@@ -98,6 +135,17 @@ class SecretMissingError(StackError):
         )
         self.secret = secret
         self.data = data
+
+
+class SecretDamagedError(StackError):
+    """A file of secrets does not hold what it should."""
+
+    def __init__(self, secret: Path) -> None:
+        super().__init__(
+            f"{secret} is damaged: it should be a JSON object of user names and passwords. Restore it from a backup, "
+            "or remove it: then everybody gets a new password."
+        )
+        self.secret = secret
 
 
 class DataVersionError(StackError):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
-from cli.stack.errors import DirectoryInUseError
+from cli.stack.errors import DirectoryInUseError, DirectoryUnusableError
 from cli.stack.places import make_directory
 
 if TYPE_CHECKING:
@@ -23,9 +23,14 @@ def exclusive(directory: Path, *, now: datetime | None = None) -> Iterator[None]
 
     Raises:
         DirectoryInUseError: another process (or another holder in this one) has it.
+        DirectoryUnusableError: it can not be made or written.
     """
-    make_directory(directory)
-    with (directory / "lock").open("a+") as file:
+    try:
+        make_directory(directory)
+        opened = (directory / "lock").open("a+")
+    except OSError as error:
+        raise DirectoryUnusableError(directory, error) from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from cli.stack.errors import BrokerNameError, ProcessNotReadyError
+from cli.stack.errors import BrokerNameError, ProcessNotReadyError, SecretDamagedError
 from cli.stack.places import ServiceUser, make_directory, write_private
 from cli.stack.ports import LOOPBACK
 from cli.stack.processes import Child, ProcessSpec, is_alive, read_record, tail
@@ -402,6 +402,10 @@ class Broker:
             raw = json.loads(self._secret.read_text("utf-8"))
         except FileNotFoundError:
             return {}
+        except ValueError:
+            raise SecretDamagedError(self._secret) from None
+        if not isinstance(raw, dict):
+            raise SecretDamagedError(self._secret)
         return {str(user): str(password) for user, password in raw.items()}
 
     def _store(self, passwords: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ ours to do. Then the services' directories move to a private place, and `Places.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import secrets
@@ -14,7 +15,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.stack.errors import UnreachableError
+from cli.stack.errors import DirectoryUnusableError, UnreachableError
 
 FALLBACK_PARENT = Path("/var/lib")
 _SERVICE_DIRECTORY = "service-directory"
@@ -119,8 +120,16 @@ def open_places(root: Path, *, fallback_parent: Path = FALLBACK_PARENT) -> Place
 
     Raises:
         UnreachableError: there are data below `root` that the services' user can no longer reach.
+        DirectoryUnusableError: a directory can not be made or written.
     """
     root = root.absolute()
+    try:
+        return _open_places(root, fallback_parent)
+    except OSError as error:
+        raise DirectoryUnusableError(Path(error.filename or root), error) from None
+
+
+def _open_places(root: Path, fallback_parent: Path) -> Places:
     make_directory(root)
     users = [user for user in (service_user("postgres"), service_user("mosquitto")) if user is not None]
     service = _recorded_service(root)
@@ -137,6 +146,8 @@ def open_places(root: Path, *, fallback_parent: Path = FALLBACK_PARENT) -> Place
     make_directory(places.secrets, mode=0o700)
     for directory in (places.logs, places.run, places.components):
         make_directory(directory)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
     return places
 
 
