@@ -11,6 +11,7 @@ import typer
 
 from cli.errors import MissingError, RefusedError
 from cli.options import Json, OfPark, SettingsFile, ask, emit, table
+from cli.rebuild import rebuild
 
 if TYPE_CHECKING:
     from store.edits import EditRow, HeldRow, Made, NamedPoint
@@ -20,6 +21,8 @@ app = typer.Typer(
     "never touched: a decision is applied when buckets are computed, gives a new revision, and can be revoked.",
     no_args_is_help=True,
 )
+
+app.command("rebuild")(rebuild)
 
 PointName = Annotated[str, typer.Argument(metavar="PARK/FIRM/POINT", help="Codes, as `park show` lists them.")]
 Author = Annotated[str | None, typer.Option(help="Who decides; without it the user of this machine.")]

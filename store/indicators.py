@@ -163,6 +163,26 @@ async def firm_values(
     return [dict(row) for row in rows]
 
 
+async def mark_values(
+    connection: Connection, firm_id: int, touched: Sequence[tuple[str, datetime]], cause: str, since: datetime | None
+) -> None:
+    """Have a firm's values computed again; `since` is the oldest live reading that waits for them."""
+    if touched:
+        grains, periods = zip(*touched, strict=True)
+        sql = queries("indicators")["mark_values"]
+        await connection.execute(sql, firm_id, list(grains), list(periods), cause, since)
+
+
+async def waiting_values(connection: Connection) -> list[tuple[int, int, str]]:
+    """Return firms `(firm, park, time zone)` whose values wait, those waiting longest first."""
+    return [tuple(row) for row in await connection.fetch(queries("indicators")["waiting_values"])]
+
+
+async def take_values(connection: Connection, firm_id: int) -> list[tuple[str, datetime, list[str], datetime | None]]:
+    """Take what waits for a firm: grain, period, why, and the oldest live reading behind it."""
+    return [tuple(row) for row in await connection.fetch(queries("indicators")["take_values"], firm_id)]
+
+
 async def mark_park(
     connection: Connection, park_id: int, touched: Sequence[tuple[str, datetime]], since: datetime | None
 ) -> None:

@@ -99,6 +99,11 @@ class PeriodRows:
     flags: NDArray[np.int16]
 
 
+async def commit_in_passing(connection: Connection) -> None:
+    """Let commits of derived data not wait for the disk; a crash loses the newest whole, and their marks wait again."""
+    await connection.execute(queries("ledger")["commit_in_passing"])
+
+
 async def waiting_firms(connection: Connection) -> list[WaitingFirm]:
     """Return the firms with something to compute, those waiting longest first."""
     return [WaitingFirm(**dict(row)) for row in await connection.fetch(queries("ledger")["waiting_firms"])]
@@ -245,6 +250,20 @@ async def roll_up(
         await connection.execute(queries("ledger")["roll_hours"], *columns, run_id)
     else:
         await connection.execute(queries("ledger")["roll_up"], *columns, run_id, grain, finer)
+
+
+async def mark_stretch(
+    connection: Connection, firm_id: int, point_ids: Sequence[int], start: datetime, end: datetime, cause: str
+) -> int:
+    """Have what these points of a firm read in `[start, end)` computed again; return how many have read there."""
+    given = (firm_id, list(point_ids), start, end, cause)
+    return int(await connection.fetchval(queries("ledger")["mark_stretch"], *given))
+
+
+async def waiting_of(connection: Connection, firm_ids: Sequence[int]) -> list[WaitingFirm]:
+    """Return those of some firms that have something to compute."""
+    rows = await connection.fetch(queries("ledger")["waiting_of"], list(firm_ids))
+    return [WaitingFirm(**dict(row)) for row in rows]
 
 
 async def mark_firm(connection: Connection, firm_id: int, point_id: int | None, cause: str) -> None:

@@ -1,4 +1,4 @@
-"""The streams process: takes what waits, firm by firm, then park by park, each in one transaction.
+"""The streams process: takes what waits, each in one transaction: ledgers of firms, their indicators, then parks.
 
 Any number of these may run: an advisory lock gives each firm and each park one worker at a time, and what was taken
 comes back if the worker dies.
@@ -23,6 +23,7 @@ from park.points import Kind
 from store import indicators as values
 from store import ledger as store
 from store.errors import UnreachableError
+from store.ledger import WaitingFirm
 from store.meters import apply_swap_events
 from store.migrations import check_schema
 from store.pool import connected, open_pool
@@ -37,7 +38,7 @@ from streams.standings import judge_park
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from store.ledger import Mark, WaitingFirm
+    from store.ledger import Mark
     from store.pool import Connection, Pool
     from store.registry import MeteredPoint
     from streams.settings import StreamsSettings
@@ -46,6 +47,8 @@ _log = structlog.get_logger(__name__)
 CODE_VERSION: Final = version("greenpark")
 LIVE: Final = timedelta(seconds=60)
 """A reading stored within so long after its own time is live, and its way to the indicator is measured."""
+PARK_REST: Final = 3.0
+"""Parks rest for so many times as long as their last computation took: a quarter of the time is theirs at most."""
 _PASSING: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -60,12 +63,16 @@ _PASSING: Final = (
 
 @dataclass(slots=True)
 class _Minute:
-    """Sums for the line a minute."""
+    """Sums for the line a minute, and what the next round must know."""
 
     passes: int = 0
     buckets: int = 0
     revisions: int = 0
     since: float = field(default_factory=time.monotonic)
+    more: bool = False
+    """Indicators or parks were left waiting."""
+    next_parks: float = 0.0
+    """No park is computed before this instant of the monotonic clock."""
 
 
 async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
@@ -109,21 +116,32 @@ async def _work(settings: StreamsSettings, pool: Pool, stop: asyncio.Event) -> N
         while not stop.is_set():
             wake.clear()
             started = time.monotonic()
-            await once(settings, pool, minute, stop=stop)
+            await once(settings, pool, minute, stop=stop, values_s=settings.values_s)
             _report(minute)
             await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
-            await _either(wake, stop, settings.poll_s)
+            if not minute.more:
+                await _either(wake, stop, settings.poll_s)
             if listener.is_closed():
                 raise asyncpg.ConnectionDoesNotExistError("the listening connection was closed")
 
 
 async def once(
-    settings: StreamsSettings, pool: Pool, minute: _Minute | None = None, *, stop: asyncio.Event | None = None
+    settings: StreamsSettings,
+    pool: Pool,
+    minute: _Minute | None = None,
+    *,
+    stop: asyncio.Event | None = None,
+    values_s: float | None = None,
 ) -> int:
-    """Compute everything that waits now, or until `stop` is set; return how many firms there were."""
+    """Compute everything that waits now, or until `stop` is set; return how many firms there were.
+
+    Ledgers come first. Indicators, those waiting longest first, may then take `values_s` seconds (None: as long as it
+    takes), so that buckets do not wait for them when there is more to do than time.
+    """
     minute = minute or _Minute()
     stop = stop or asyncio.Event()
     async with pool.acquire() as connection:
+        await store.commit_in_passing(connection)
         await apply_swap_events(connection)
         waiting = await store.waiting_firms(connection)
         metrics.WAITING_FIRMS.set(len(waiting))
@@ -131,7 +149,7 @@ async def once(
             if stop.is_set():
                 break
             started = time.monotonic()
-            done = await pass_firm(settings, connection, firm, now=datetime.now(UTC))
+            done = await pass_ledger(settings, connection, firm, now=datetime.now(UTC))
             if done is not None:
                 minute.passes += 1
                 minute.buckets += done.buckets
@@ -140,17 +158,45 @@ async def once(
                 metrics.REVISIONS.inc(done.revisions)
                 metrics.PASS_SECONDS.observe(time.monotonic() - started)
                 _log.debug("firm_pass", firm_id=firm.firm_id, buckets=done.buckets, revisions=done.revisions)
-        for park_id, time_zone in await values.waiting_parks(connection):
+        began = time.monotonic()
+        minute.more = False
+        for row in await values.waiting_values(connection):
             if stop.is_set():
                 break
-            await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
+            if values_s is not None and time.monotonic() - began >= values_s:
+                minute.more = True
+                break
+            await pass_values(connection, WaitingFirm(*row), now=datetime.now(UTC))
+        began = time.monotonic()
+        if began >= minute.next_parks:
+            for park_id, time_zone in await values.waiting_parks(connection):
+                if stop.is_set():
+                    break
+                with metrics.stage("park"):
+                    await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
+            ended = time.monotonic()
+            minute.next_parks = ended + PARK_REST * (ended - began)
+        else:
+            minute.more = True
     return len(waiting)
 
 
 async def pass_firm(
     settings: StreamsSettings, connection: Connection, firm: WaitingFirm, *, now: datetime
 ) -> Advance | None:
-    """Bring one firm's ledger and indicators up to date in one transaction; None if another worker has the firm."""
+    """Bring one firm's ledger and then its indicators up to date; None if another worker has the firm."""
+    done = await pass_ledger(settings, connection, firm, now=now)
+    await pass_values(connection, firm, now=now)
+    return done
+
+
+async def pass_ledger(
+    settings: StreamsSettings, connection: Connection, firm: WaitingFirm, *, now: datetime
+) -> Advance | None:
+    """Bring one firm's ledger up to date in one transaction; None if another worker has the firm.
+
+    What its indicators need computed is written down in the same transaction.
+    """
     tz = zone(firm.time_zone)
     async with connection.transaction():
         if not await store.lock_firm(connection, firm.firm_id):
@@ -164,19 +210,38 @@ async def pass_firm(
         done = await _ledger(connection, points, marks, firm, now, run_id)
         with metrics.stage("derived"):
             done = await derive(connection, firm.firm_id, points, marks, done, tz, now=now, run_id=run_id)
+        since = _oldest_live(marks)
         spans = spans_of(done.touched, done.touched_buckets, now=now, fine_hours=settings.fine_hours)
+        await values.mark_values(connection, firm.firm_id, [(span.grain, span.start) for span in spans], causes, since)
+        ids = [metered.point.point_id for metered in points]
+        balanced = await balanced_periods(connection, firm.park_id, ids, done.touched)
+        await values.mark_park(connection, firm.park_id, sorted(set(balanced)), since)
+        await store.finish_run(connection, run_id, since)
+    return done
+
+
+async def pass_values(connection: Connection, firm: WaitingFirm, *, now: datetime) -> bool:
+    """Bring one firm's indicators up to date in one transaction; False if another worker has the firm."""
+    tz = zone(firm.time_zone)
+    async with connection.transaction():
+        if not await store.lock_firm(connection, firm.firm_id):
+            return False
+        waiting = await values.take_values(connection, firm.firm_id)
+        if not waiting:
+            return False
+        causes = ", ".join(sorted({cause for _, _, causes, _ in waiting for cause in causes}))
+        run_id = await store.new_run(connection, firm.park_id, firm.firm_id, f"indicators: {causes}", CODE_VERSION, now)
+        spans = [span_at(grain, start, tz) for grain, start, _, _ in waiting]
+        points = await metered_points(connection, firm.firm_id)
         [row] = [row for row in await firms(connection, firm.park_id) if row.firm_id == firm.firm_id]
         with metrics.stage("indicators"):
             moved = await evaluate_firm(connection, row, points, spans, tz, now=now, run_id=run_id)
-        since = _oldest_live(marks)
-        wanted = {(span.grain, span.start) for span in moved}
-        ids = [metered.point.point_id for metered in points]
-        wanted |= set(await balanced_periods(connection, firm.park_id, ids, done.touched))
-        await values.mark_park(connection, firm.park_id, sorted(wanted), since)
+        since = min((since for *_, since in waiting if since is not None), default=None)
+        await values.mark_park(connection, firm.park_id, [(span.grain, span.start) for span in moved], since)
         await store.finish_run(connection, run_id, since)
     if since is not None:
         metrics.WAITED_SECONDS.observe((datetime.now(UTC) - since).total_seconds())
-    return done
+    return True
 
 
 async def _ledger(

@@ -115,7 +115,7 @@ async def run_late_bench(plan: LateBench, var: Path) -> LateResult:
                 async def computed(what: str, began: float, before: dict[str, float]) -> Computed:
                     await _nothing_waits(machine, connection, plan.most_s)
                     seconds = time.monotonic() - began
-                    stages = await asyncio.to_thread(_stages, ports)
+                    stages = await asyncio.to_thread(stages_of, ports)
                     steps.done(what)
                     steps.begin("comparing with a computation from scratch")
                     difference = await compare(connection, field)
@@ -124,12 +124,12 @@ async def run_late_bench(plan: LateBench, var: Path) -> LateResult:
                     revisions = int(await asyncio.to_thread(_sum, ports, "greenpark_streams_revisions_total"))
                     return Computed(round(seconds, 2), difference.equal, difference.rows, revisions, spent)
 
-                before = await asyncio.to_thread(_stages, ports)
+                before = await asyncio.to_thread(stages_of, ports)
                 steps.begin("computing what is late")
                 began = time.monotonic()
                 await mark(connection, field, start, end, "late")
                 late = await computed("late readings computed", began, before)
-                before = await asyncio.to_thread(_stages, ports)
+                before = await asyncio.to_thread(stages_of, ports)
                 steps.begin("a multiplier is corrected")
                 began = time.monotonic()
                 await correct_multipliers(connection, plan.firms, plan.points, start - 400 * _DAY, 2.5)
@@ -162,7 +162,8 @@ def _sum(ports: list[int], name: str) -> float:
     return sum(metric(port, name) for port in ports)
 
 
-def _stages(ports: list[int]) -> dict[str, float]:
+def stages_of(ports: list[int]) -> dict[str, float]:
+    """Return the seconds that processes of streams, known by the ports of their metrics, spent in each stage."""
     found: dict[str, float] = {}
     for port in ports:
         text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False).text

@@ -50,7 +50,34 @@ def bench_late(
         raise typer.Exit(1)
 
 
+def bench_fresh(
+    firms: Annotated[int, typer.Option(help="Firms, one edge each.", min=1)] = 100,
+    points: Annotated[int, typer.Option(help="Points of each firm; a multiple of SIZE.", min=1)] = 100,
+    interval: Annotated[float, typer.Option(help="Seconds from one reading of a point to the next.")] = 10.0,
+    seconds: Annotated[float, typer.Option(help="Measured time, after the warm-up.", min=1)] = 60.0,
+    warm_up: Annotated[float, typer.Option(help="Seconds before measuring; two intervals at least.")] = 25.0,
+    size: Annotated[int, typer.Option(help="Readings per message.", min=1)] = 10,
+    workers: Annotated[int, typer.Option(help="Processes of streams.", min=1)] = 1,
+    var: Var = Path("var"),
+    json_output: Json = False,
+) -> None:
+    """Time from a reading being taken to its bucket, hour, day and month, with everything on this machine.
+
+    Exit status 1 if what is stored in the end differs from a computation from scratch.
+    """
+    from cli.bench.fresh import FreshBench, run_fresh_bench, show  # noqa: PLC0415
+
+    if points % size:
+        raise typer.BadParameter(f"points ({points}) must be a multiple of size ({size})")
+    plan = FreshBench(firms, points, interval, seconds, warm_up, size, workers, min(200, firms * points))
+    result = asyncio.run(run_fresh_bench(plan, var.resolve()))
+    print(json.dumps(asdict(result)) if json_output else show(result))
+    if not result.equals_from_scratch:
+        raise typer.Exit(1)
+
+
 def register(app: typer.Typer) -> None:
     """Add the ledger's benchmarks to `greenpark bench`."""
     app.command("ledger")(bench_ledger)
     app.command("late")(bench_late)
+    app.command("fresh")(bench_fresh)

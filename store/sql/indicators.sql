@@ -41,6 +41,21 @@ FROM indicator_value AS v JOIN firm AS f ON f.firm_id = v.scope_id
 WHERE v.park_id = $1 AND v.scope = 'firm' AND v.grain = $2 AND v.period = ANY ($3::timestamptz[])
 ORDER BY v.period, v.indicator_id, v.firm_id
 
+-- name: mark_values
+INSERT INTO dirty_firm (firm_id, grain, period, cause, since)
+SELECT $1, grain, period, $4, $5 FROM unnest($2::text[], $3::timestamptz[]) AS w (grain, period)
+
+-- name: waiting_values
+-- Firms whose indicators wait, those waiting longest first.
+SELECT d.firm_id, f.park_id, p.time_zone
+FROM (SELECT firm_id, min(marked) AS marked FROM dirty_firm GROUP BY firm_id) AS d
+JOIN firm AS f USING (firm_id) JOIN park AS p ON p.park_id = f.park_id
+ORDER BY d.marked
+
+-- name: take_values
+WITH taken AS (DELETE FROM dirty_firm WHERE firm_id = $1 RETURNING grain, period, cause, since)
+SELECT grain, period, array_agg(DISTINCT cause) AS causes, min(since) AS since FROM taken GROUP BY grain, period
+
 -- name: mark_park
 INSERT INTO dirty_park (park_id, grain, period, since)
 SELECT $1, grain, period, $4 FROM unnest($2::text[], $3::timestamptz[]) AS w (grain, period)

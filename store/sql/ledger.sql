@@ -1,5 +1,10 @@
 -- The consumption ledger: what waits, the readings it needs, what it said before, and writing what changed.
 
+-- name: commit_in_passing
+-- Commits of this session do not wait for the disk. What a crash of the server takes away it takes as a whole, the
+-- marks that were worked off come back, and whatever was built on it is gone as well or was flushed together with it.
+SET synchronous_commit = off
+
 -- name: waiting_firms
 -- Firms with something to compute, those waiting longest first.
 SELECT d.firm_id, f.park_id, p.time_zone
@@ -138,6 +143,25 @@ SELECT p.firm_id, p.point_id, l.t_from, l.t_to, $3
 FROM point AS p
 CROSS JOIN LATERAL (SELECT min(t) AS t_from, max(t) AS t_to FROM reading AS r WHERE r.point_id = p.point_id) AS l
 WHERE p.firm_id = $1 AND ($2::int IS NULL OR p.point_id = $2) AND l.t_from IS NOT NULL
+
+-- name: mark_stretch
+-- What was read at some points ($2) of a firm in [$3, $4) is computed again; returns how many points that is.
+WITH marked AS (
+    INSERT INTO dirty (firm_id, point_id, t_from, t_to, cause)
+    SELECT $1, p.point_id, l.t_from, l.t_to, $5
+    FROM unnest($2::int[]) AS p (point_id)
+    CROSS JOIN LATERAL (SELECT min(t) AS t_from, max(t) AS t_to FROM reading AS r
+                        WHERE r.point_id = p.point_id AND r.t >= $3 AND r.t < $4) AS l
+    WHERE l.t_from IS NOT NULL
+    RETURNING 1
+)
+SELECT count(*)::int FROM marked
+
+-- name: waiting_of
+-- Those of some firms with something to compute.
+SELECT f.firm_id, f.park_id, p.time_zone
+FROM firm AS f JOIN park AS p USING (park_id)
+WHERE f.firm_id = ANY ($1::int[]) AND EXISTS (SELECT FROM dirty AS d WHERE d.firm_id = f.firm_id)
 
 -- name: stage_periods
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_period (

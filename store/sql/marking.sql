@@ -36,7 +36,7 @@ SELECT (SELECT count(*) FROM reading_conflict WHERE point_id = ANY ($1::int[])) 
 
 -- name: pending
 -- Work that waits: nothing may be marked before this is zero.
-SELECT (SELECT count(*) FROM dirty) + (SELECT count(*) FROM dirty_park)
+SELECT (SELECT count(*) FROM dirty) + (SELECT count(*) FROM dirty_firm) + (SELECT count(*) FROM dirty_park)
 
 -- name: committed
 -- Batches of one park that are stored.

@@ -258,6 +258,18 @@ CREATE TABLE dirty (
 );
 CREATE INDEX dirty_of_firm ON dirty (firm_id, dirty_id);
 
+-- Indicators of a firm and its points wait here: written in the ledger's transaction, taken in that of the indicators,
+-- so that buckets need not wait for what is computed from them.
+CREATE TABLE dirty_firm (
+    firm_id    int NOT NULL,
+    grain      text NOT NULL,
+    period     timestamptz NOT NULL,
+    cause      text NOT NULL,
+    since      timestamptz,               -- oldest live reading that waits; null: nothing live
+    marked     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX dirty_firm_of ON dirty_firm (firm_id);
+
 -- Park rows wait here until the firms under them are done: written in the firm's transaction, taken in the park's.
 CREATE TABLE dirty_park (
     park_id    int NOT NULL,
