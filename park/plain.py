@@ -59,7 +59,7 @@ def plain(stretches: Sequence[Stretch], t_us: Instants, value: Amounts, quality:
     chosen = np.flatnonzero(found)
     if len(chosen) == 0:
         return found
-    rows, owner = _rows([stretches[k] for k in chosen])
+    rows, owner = _rows([stretches[k] for k in chosen.tolist()])
     t, v = t_us[rows], value[rows]
     same = owner[1:] == owner[:-1]
     rise = np.diff(v)
