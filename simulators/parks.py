@@ -14,12 +14,14 @@ from park.calendar import BUCKET_S, BUCKET_US, from_us, to_us
 from park.definition import (
     FirmDefinition,
     InstallationDefinition,
+    ParentDefinition,
     ParkDefinition,
     PointDefinition,
     UnitDefinition,
     check_definition,
 )
 from park.errors import UnitError
+from park.graph import Role
 from park.points import Kind
 from park.units import consumed_unit, conversion
 from simulators.datafiles import parse, read, shipped
@@ -337,6 +339,13 @@ def _firm_definition(firm: SimulatedFirm) -> FirmDefinition:
     )
 
 
+_ROLES = {
+    "electricity.solar": Role.GENERATION,
+    "electricity.generated": Role.GENERATION,
+    "electricity.discharge": Role.DISCHARGE,
+}
+
+
 def _point_definition(firm: SimulatedFirm, point: SimulatedPoint) -> PointDefinition:
     return PointDefinition(
         code=point.code,
@@ -352,7 +361,28 @@ def _point_definition(firm: SimulatedFirm, point: SimulatedPoint) -> PointDefini
         product=point.flow.product,
         rate_limit_per_h=point.rate_limit_per_h if point.kind is Kind.REGISTER else None,
         installations=[_installation_definition(firm, point, k) for k in range(len(point.meters))],
+        parents=_parents(firm, point),
+        role=_ROLES.get(point.flow.name, Role.LOAD) if _parents(firm, point) else Role.LOAD,
+        loss_share=_loss_share(firm, point),
     )
+
+
+def _parents(firm: SimulatedFirm, point: SimulatedPoint) -> list[ParentDefinition]:
+    """Return the firm's incomer for a counter of what passes behind it."""
+    if point.kind is Kind.GAUGE or not point.flow.name.startswith("electricity."):
+        return []
+    return [ParentDefinition(point=main.code) for main in firm.points if _is_incomer(main)][:1]
+
+
+def _is_incomer(point: SimulatedPoint) -> bool:
+    return point.flow.name == "electricity" and point.kind is Kind.REGISTER
+
+
+def _loss_share(firm: SimulatedFirm, point: SimulatedPoint) -> float:
+    if not _is_incomer(point):
+        return 0.0
+    # The profile counts losses on top of the loads, a node counts them out of what reaches it.
+    return round(firm.profile.electricity.loss_share / (1 + firm.profile.electricity.loss_share), 6)
 
 
 def _installation_definition(firm: SimulatedFirm, point: SimulatedPoint, k: int) -> InstallationDefinition:
