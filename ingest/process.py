@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.decode import Decoded
-    from ingest.inbox import Message
+    from ingest.link import Message
     from ingest.settings import IngestSettings
 
 log = structlog.get_logger()
@@ -165,16 +165,20 @@ class Worker:
 
     async def _decode(self, messages: Sequence[Message]) -> list[Arrival]:
         arrivals: list[Arrival] = []
+        registry = self._directory.registry
         for n, message in enumerate(messages, start=1):
             arrivals.append(self._decoded(message.topic, message.payload, message.content_type))
             if n % _DECODED_A_TURN == 0:
                 await asyncio.sleep(0)
         unknown = [n for n, arrival in enumerate(arrivals) if _mendable(arrival.decoded)]
-        # One cheap question for each transaction at most, however many unknown points there are.
-        if unknown and await self._renewed():
-            for n in unknown:
-                arrival = arrivals[n]
-                arrivals[n] = self._decoded(arrival.topic, arrival.payload, arrival.content_type)
+        if unknown:
+            # One cheap question for each transaction at most, however many unknown points there are.
+            await self._renewed()
+            # Another lane may have renewed it meanwhile: what counts is whether it is another than we began with.
+            if self._directory.registry is not registry:
+                for n in unknown:
+                    arrival = arrivals[n]
+                    arrivals[n] = self._decoded(arrival.topic, arrival.payload, arrival.content_type)
         return arrivals
 
     def _decoded(self, topic: str, payload: bytes, content_type: str | None) -> Arrival:
@@ -188,14 +192,16 @@ class Worker:
         )
         return Arrival(topic, payload, content_type, decoded)
 
-    async def _renewed(self) -> bool:
+    async def _renewed(self) -> None:
         """Renew the registry before somebody is called unknown; waits while the database is away."""
         while True:
             try:
-                return await self._directory.refresh()
+                await self._directory.refresh()
             except UnreachableError as error:
                 log.warning("registry_unreachable", error=str(error))
                 await asyncio.sleep(self._chance.uniform(0.5, 1.5))
+            else:
+                return
 
     async def _renew(self) -> None:
         while True:

@@ -23,6 +23,7 @@ _PACKAGES: Final = (
     "structlog",
     "asyncpg",
     "numpy",
+    "mqtt5",
     "paho-mqtt",
     "aiomqtt",
     "fastapi",

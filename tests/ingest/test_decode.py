@@ -56,6 +56,32 @@ def test_a_message_written_by_hand_is_taken() -> None:
     assert plain(by_hand).values == [1234.5]
 
 
+@pytest.mark.parametrize("content_type", [JSON, MSGPACK])
+def test_a_known_list_of_points_excuses_nothing_else(content_type: str) -> None:
+    """Points that were found right before are not looked up again; everything else about a message still is."""
+    first = data(content_type)
+    assert data(content_type) == first
+    assert data(content_type, v=[1.5]).reason is Reason.COLUMNS
+    assert data(content_type, t=[NOW_MS, -1]).reason is Reason.UNDECODABLE
+    assert data(content_type, t=[NOW_MS, NOW_MS + LIMIT_MS + 1]).rejected.reason is Reason.FUTURE
+    assert data(content_type, boot=None).reason is Reason.COLUMNS
+    assert data(content_type, boot="b\0").reason is Reason.UNDECODABLE
+    assert data(content_type, units=["kWh", "kWh"]).rejected.reason is Reason.WRONG_UNIT
+    assert data(content_type, i=[1, 1]).point_ids == [2, 2]
+    assert data(content_type, q=[0, 2]).quality == [0, 2]
+    assert data(content_type, v=[1e308, 1e308]).values == [1e308, 1e308]
+    assert data(content_type, topic="greenpark/1/p/a/gw2/data").reason is Reason.IDENTITY
+    if content_type == MSGPACK:
+        assert data(content_type, v=[NAN, 1.0]).rejected.reason is Reason.NOT_FINITE
+
+
+def test_what_is_remembered_of_an_edge_is_bounded() -> None:
+    """However many different lists of points an edge sends, few are kept."""
+    for count in range(1, 200):
+        data(points=["E"] * count, t=[NOW_MS] * count, v=[1.0] * count)
+        assert len(data().edge.seen) <= 64
+
+
 @dataclass
 class Case:
     fields: dict[str, Any]

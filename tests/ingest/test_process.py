@@ -20,7 +20,8 @@ from cli.stack import ports
 from cli.stack.mosquitto import Broker
 from cli.stack.places import service_user
 from ingest.inbox import Inbox
-from ingest.process import retire, run
+from ingest.link import Message
+from ingest.process import Worker, retire, run
 from ingest.settings import IngestSettings
 from park.wire import Batch, decode_committed, encode
 from store.errors import SchemaError
@@ -74,6 +75,18 @@ async def until(condition: Any, limit_s: float = 30) -> None:
     async with asyncio.timeout(limit_s):
         while not await condition():  # noqa: ASYNC110 - the database has no event for it
             await asyncio.sleep(0.05)
+
+
+async def test_lanes_that_meet_a_new_edge_together_both_know_it(house, post, larger) -> None:
+    """The registry is renewed once for all: whoever comes second finds it renewed, and calls nobody unknown."""
+    worker = Worker(post.settings(house.url, lanes=2))
+    await worker._renewed()
+    await house.register(larger)
+    payload = encode(Batch(points=["gw1-E9"], t=[house.now_ms], v=[1.0]))
+    message = Message(house.topic(), payload, None, 1, 1, 1, time.time())
+    both = await asyncio.gather(worker._decode([message]), worker._decode([message]))
+    assert [type(arrivals[0].decoded).__name__ for arrivals in both] == ["Readings", "Readings"]
+    worker._directory.close()
 
 
 async def subscribed(broker_settings) -> None:
