@@ -28,6 +28,9 @@ _DTYPE: Final = {
     "bool": "?",
 }
 
+# What fits into a core's cache is written several times faster than the whole at once.
+_ROWS_AT_A_TIME: Final = 4_096
+
 
 def encode_rows(columns: Sequence[tuple[str, NDArray[np.generic]]]) -> bytes:
     """Encode columns of equal length as one binary COPY stream.
@@ -38,29 +41,42 @@ def encode_rows(columns: Sequence[tuple[str, NDArray[np.generic]]]) -> bytes:
 
     A nullable column makes rows of unequal width; they are cut out of the fixed-width picture by a byte mask.
     """
-    n = len(columns[0][1])
     fields: list[tuple[str, str]] = [("fields", ">i2")]
     for k, (kind, _) in enumerate(columns):
         fields += [(f"l{k}", ">i4"), (f"v{k}", _DTYPE[kind.rstrip("?")])]
-    rows = np.empty(n, dtype=np.dtype(fields))
-    rows["fields"] = len(columns)
+    template = np.zeros((), dtype=np.dtype(fields))
+    template["fields"] = len(columns)
+    for k, (kind, _) in enumerate(columns):
+        template[f"l{k}"] = _WIDTH[kind.rstrip("?")]
+    block = template.tobytes() * _ROWS_AT_A_TIME
+    parts: list[bytes | bytearray] = [_HEADER]
+    for start in range(0, len(columns[0][1]), _ROWS_AT_A_TIME):
+        some = [(kind, values[start : start + _ROWS_AT_A_TIME]) for kind, values in columns]
+        parts.append(_encode_some(some, block, template.dtype))
+    parts.append(_TRAILER)
+    return b"".join(parts)
+
+
+def _encode_some(
+    columns: Sequence[tuple[str, NDArray[np.generic]]], block: bytes, layout: np.dtype[np.void]
+) -> bytes | bytearray:
+    """Fill in a block of rows in which all but the values stands already."""
+    n = len(columns[0][1])
+    body = bytearray(block[: n * layout.itemsize])
+    rows = np.frombuffer(body, layout)
     keep: NDArray[np.bool_] | None = None
     at = 2
     for k, (kind, values) in enumerate(columns):
         name = kind.rstrip("?")
-        rows[f"l{k}"] = _WIDTH[name]
         rows[f"v{k}"] = values - _PG_EPOCH_US if name == "timestamptz" else values
         if kind.endswith("?"):
             null = np.isnan(values)
             if null.any():
                 rows[f"l{k}"][null] = -1
-                keep = np.ones((n, rows.dtype.itemsize), bool) if keep is None else keep
+                keep = np.ones((n, layout.itemsize), bool) if keep is None else keep
                 keep[null, at + 4 : at + 4 + _WIDTH[name]] = False
         at += 4 + _WIDTH[name]
-    body = rows.tobytes()
-    if keep is not None:
-        body = np.frombuffer(body, np.uint8)[keep.reshape(-1)].tobytes()
-    return _HEADER + body + _TRAILER
+    return body if keep is None else np.frombuffer(body, np.uint8)[keep.reshape(-1)].tobytes()
 
 
 async def copy_rows(
