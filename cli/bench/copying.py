@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from cli.bench.processes import CpuMeter
 from store import bench
 from store.copying import copy_encoded
 from store.pool import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from store.pool import Connection
     from store.readings import ReadingColumns
@@ -49,11 +50,12 @@ class CopyWay:
 
 @dataclass(frozen=True, slots=True)
 class CopyRate:
-    """What a way gave."""
+    """What a way gave; `cores` in use meanwhile, by the server, by us, and by others on the machine."""
 
     way: CopyWay
     rows: int
     readings_per_s: float
+    cores: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,17 @@ class CopyResult:
 
 
 async def fastest_copy(
-    url: str, columns: ReadingColumns, *, repeat: int = 2, told: Callable[[CopyRate], None] = lambda _rate: None
+    url: str,
+    pids: Mapping[str, list[int]],
+    columns: ReadingColumns,
+    *,
+    repeat: int = 2,
+    told: Callable[[CopyRate], None] = lambda _rate: None,
 ) -> CopyResult:
-    """Search the fastest way to copy these readings, then measure it with all of them, the best of `repeat`."""
+    """Search the fastest way to copy these readings, then measure it with all of them, the best of `repeat`.
+
+    `pids` are the processes whose cores are told.
+    """
     few = columns.take(slice(0, _TRIED_ROWS))
     tries: list[CopyRate] = []
     async with AsyncExitStack() as stack:
@@ -75,11 +85,11 @@ async def fastest_copy(
         await bench.make_twin(connections[0])
         try:
             for way in _ways(tries):
-                tries.append(await _measure(connections, few, way))
+                tries.append(await _measure(connections, pids, few, way))
                 told(tries[-1])
             # Close ones may trade places with all rows.
             finalists = [rate.way for rate in sorted(tries, key=_rate)[-2:]]
-            finals = [await _measure(connections, columns, way) for way in finalists for _ in range(repeat)]
+            finals = [await _measure(connections, pids, columns, way) for way in finalists for _ in range(repeat)]
             for rate in finals:
                 told(rate)
         finally:
@@ -101,7 +111,9 @@ def _ways(tries: list[CopyRate]) -> Iterator[CopyWay]:
         yield CopyWay(order, best.batch_rows, best.connections)
 
 
-async def _measure(connections: list[Connection], columns: ReadingColumns, way: CopyWay) -> CopyRate:
+async def _measure(
+    connections: list[Connection], pids: Mapping[str, list[int]], columns: ReadingColumns, way: CopyWay
+) -> CopyRate:
     data = _prepare(columns, way)
     await bench.empty_twin(connections[0])
     waiting = iter(data)
@@ -110,11 +122,12 @@ async def _measure(connections: list[Connection], columns: ReadingColumns, way: 
         for part in waiting:
             await copy_encoded(connection, bench.TWIN, _NAMES, part)
 
-    began = time.perf_counter()
+    meter, began = CpuMeter(pids), time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number, connection in enumerate(connections[: way.connections]):
             group.create_task(copy(connection), name=f"copy {number}")
-    return CopyRate(way, len(columns), round(len(columns) / (time.perf_counter() - began)))
+    elapsed_s, shares = time.perf_counter() - began, meter.shares()
+    return CopyRate(way, len(columns), round(len(columns) / elapsed_s), shares.of | {"others": shares.others})
 
 
 def _prepare(columns: ReadingColumns, way: CopyWay) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -81,6 +81,7 @@ class Cell:
         ratio_to_copy: to the fastest plain COPY of the same run; None where it was not measured.
         lost: sent, and not stored once all was drained.
         cores: in use by each part while measuring; `senders` is this program, probes included.
+        cpu_us_per_reading: CPU time of all parts but the senders; it hardly depends on what else runs.
     """
 
     size: int
@@ -90,6 +91,7 @@ class Cell:
     messages_per_s: float
     lost: int
     cores: dict[str, float]
+    cpu_us_per_reading: float
     ratio_to_copy: float | None = None
 
 
@@ -165,19 +167,7 @@ def _best(cells: list[Cell], size: int) -> Cell:
 
 def _result(plan: IngestBench, cells: list[Cell], latency: list[Latency], copied: CopyResult) -> IngestResult:
     base = copied.best.readings_per_s
-    grid = [
-        Cell(
-            c.size,
-            c.workers,
-            c.seconds,
-            c.readings_per_s,
-            c.messages_per_s,
-            c.lost,
-            c.cores,
-            round(c.readings_per_s / base, 3),
-        )
-        for c in cells
-    ]
+    grid = [replace(cell, ratio_to_copy=round(cell.readings_per_s / base, 3)) for cell in cells]
     size = max(plan.sizes)
     best = _best(grid, size)
     assert best.ratio_to_copy is not None
@@ -211,10 +201,10 @@ async def measure_cell(stack: BenchStack, shape: Shape, seconds: float, warm_up_
             over = asyncio.Event()
             sending = asyncio.create_task(senders.as_fast_as_taken(window, over.is_set), name="bench senders")
             try:
-                await _sleep(warm_up_s, steps)
+                await shown_sleep(warm_up_s, steps)
                 meter, own, began = CpuMeter(stack.pids()), own_cpu_s(), time.monotonic()
                 first = await bench.committed(connection)
-                await _sleep(seconds, steps)
+                await shown_sleep(seconds, steps)
                 last, ended = await bench.committed(connection), time.monotonic()
                 shares = meter.shares()
             finally:
@@ -223,16 +213,20 @@ async def measure_cell(stack: BenchStack, shape: Shape, seconds: float, warm_up_
             lost = await drained(connection, senders)
     elapsed = ended - began
     cores = shares.of | {"senders": round((own_cpu_s() - own) / elapsed, 2), "others": shares.others}
+    rate = (last.readings - first.readings) / elapsed
+    if rate <= 0:
+        raise RefusedError(f"nothing was committed in {elapsed:.0f} s: see {stack.machine.places.logs}")
     cell = Cell(
         shape.size,
         len(stack.workers),
         round(elapsed, 1),
-        round((last.readings - first.readings) / elapsed),
+        round(rate),
         round((last.batches - first.batches) / elapsed),
         lost,
         cores,
+        round(sum(cores.get(part, 0.0) for part in ("broker", "ingest", "postgres")) / rate * 1e6, 2),
     )
-    steps.done(f"{what}: {cell.readings_per_s:,.0f} readings/s, {_cores(cores)}")
+    steps.done(f"{what}: {cell.readings_per_s:,.0f} readings/s, {_cores(cores)}, {cell.cpu_us_per_reading} µs CPU each")
     return cell
 
 
@@ -253,7 +247,8 @@ async def drained(connection: Connection, senders: Senders, limit_s: float = _DR
     return senders.sent * senders.shape.size - held.readings
 
 
-async def _sleep(seconds: float, steps: Steps) -> None:
+async def shown_sleep(seconds: float, steps: Steps) -> None:
+    """Sleep, showing how much is left."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         nap = min(left, 0.5)
@@ -270,7 +265,10 @@ async def _copy(stack: BenchStack, steps: Steps) -> CopyResult:
 
     async with connected(stack.database_url, application="bench") as connection:
         columns = await bench.rows(connection, _COPIED_ROWS)
-    found = await fastest_copy(stack.database_url, columns, told=told)
+    pids = stack.pids()
+    found = await fastest_copy(
+        stack.database_url, {name: pids[name] for name in ("postgres", "senders") if name in pids}, columns, told=told
+    )
     steps.done(f"fastest plain COPY: {found.best.readings_per_s:,.0f} rows/s, {found.best.way}")
     return found
 
@@ -288,10 +286,10 @@ async def _latency(stack: BenchStack, shape: Shape, best: Cell, plan: IngestBenc
             sending = asyncio.create_task(senders.paced(over.is_set), name="bench senders")
             watching = asyncio.create_task(probe.run(connection, over.is_set), name="bench probe")
             try:
-                await _sleep(plan.warm_up_s, steps)
+                await shown_sleep(plan.warm_up_s, steps)
                 probe.ages_s.clear()
                 meter, own, began, sent = CpuMeter(stack.pids()), own_cpu_s(), time.monotonic(), senders.sent
-                await _sleep(plan.seconds, steps)
+                await shown_sleep(plan.seconds, steps)
                 elapsed, count = time.monotonic() - began, senders.sent - sent
                 shares = meter.shares()
             finally:
@@ -356,14 +354,16 @@ def _cores(cores: dict[str, float]) -> str:
 
 def show(result: IngestResult) -> str:
     """Return the result as text."""
+    ratio, copied = result.ratio_to_copy, result.copy_readings_per_s
     lines = [
-        f"{result.readings_per_s:,.0f} readings/s committed · {result.ratio_to_copy:.2f} of the fastest plain COPY "
-        f"({result.copy_readings_per_s:,.0f} rows/s) · device to queryable p99 {result.device_to_queryable_p99_s:.3f} s",
+        f"{result.readings_per_s:,.0f} readings/s committed, {ratio:.2f} of the fastest COPY ({copied:,.0f} rows/s)",
+        f"device to queryable at half of that: p99 {result.device_to_queryable_p99_s:.3f} s",
         "",
-        f"{'a message':>9} {'workers':>7} {'readings/s':>11} {'messages/s':>11} {'ratio':>6}  cores",
+        f"{'a message':>9} {'workers':>7} {'readings/s':>11} {'messages/s':>11} {'ratio':>6} {'µs CPU':>7}  cores",
     ]
     lines += [
         f"{c.size:>9} {c.workers:>7} {c.readings_per_s:>11,.0f} {c.messages_per_s:>11,.0f} {c.ratio_to_copy or 0:>6.2f}"
+        f" {c.cpu_us_per_reading:>7.2f}"
         f"  {_cores(c.cores).removeprefix('cores ')}"
         for c in result.grid
     ]

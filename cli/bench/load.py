@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from edge.buffer import new_boot
-from park.wire import MSGPACK, Channel, Topic, decode_committed, parse_topic
+from park.wire import MSGPACK, Channel, Committed, Topic, decode_committed, parse_topic
 from simulators.load import LoadPlan, Payloads
 from simulators.mqtt import Publisher, length, text
 
@@ -93,7 +93,8 @@ class Timing:
 
     def ms(self, rounds: NDArray[np.int64], place: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the times of messages at a place in [0, 1) of their round."""
-        return self.start_ms + (rounds + (place if self.spread else 0.0)) * self.interval_ms
+        part = place if self.spread else np.zeros_like(place)
+        return self.start_ms + (rounds.astype(np.float64) + part) * self.interval_ms
 
 
 class Senders:
@@ -103,12 +104,14 @@ class Senders:
         sent: distinct messages sent so far; each edge has sent `seq` 0, 1, 2 … without a hole.
         acknowledged: messages that the broker has taken, repetitions included.
         again: messages sent once more.
+        covered, marks: by edge, how many of its batches are committed, and its newest watermark.
     """
 
     def __init__(self, shape: Shape, timing: Timing, boot: str) -> None:
         self.shape, self.timing, self.boot = shape, timing, boot
         self.sent = self.acknowledged = self.again = 0
         self.covered = np.zeros(shape.edges, np.int64)
+        self.marks: list[Committed] = [Committed(boot, 0)] * shape.edges
         self._payloads = shape.payloads(boot)
         self._order = np.arange(shape.messages)
         self._edge_of = self._order % shape.edges
@@ -167,13 +170,16 @@ class Senders:
                 await asyncio.sleep(0)
             await asyncio.sleep(_TURN_S)
 
-    async def paced(self, until: Callable[[], bool]) -> float:
-        """Send each message when its readings are due; return how far we fell behind at most, in seconds."""
+    async def paced(self, until: Callable[[], bool], *, most_unacknowledged: int = 1_000_000) -> float:
+        """Send each message when its readings are due; return how far we fell behind at most, in seconds.
+
+        Beyond `most_unacknowledged` messages that the broker has not taken, what is due waits.
+        """
         per_ms = self.shape.messages / self.timing.interval_ms
         behind_s = 0.0
         while not until():
             due = int((time.time() * 1000 - self.timing.start_ms) * per_ms)
-            while self.sent < due:
+            while self.sent < due and self.unacknowledged < most_unacknowledged and not until():
                 self.send_to(min(due, self.sent + 500))
                 await asyncio.sleep(0)
             late_ms = time.time() * 1000 - self.timing.start_ms - self.sent / per_ms
@@ -181,11 +187,14 @@ class Senders:
             await asyncio.sleep(_TURN_S)
         return behind_s
 
-    async def send_again(self, edge: int, seqs: NDArray[np.int64]) -> None:
+    def skip_to(self, count: int) -> None:
+        """Count messages as made that are not sent yet: they are for `send_again`."""
+        self.sent = max(self.sent, count)
+
+    def send_again(self, edge: int, seqs: NDArray[np.int64]) -> None:
         """Send batches of an edge once more, as they were."""
         self._send(seqs // self.shape.parts * self.shape.messages + seqs % self.shape.parts * self.shape.edges + edge)
         self.again += len(seqs)
-        await asyncio.sleep(0)
 
     def due_ms(self, edge: int, seqs: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return when the readings of an edge's batches were taken."""
@@ -222,7 +231,8 @@ class Senders:
         if watermark.boot == self.boot:
             edge = self._firms[parse_topic(topic).firm]
             extent = watermark.floor + sum(after - first for first, after in watermark.ranges)
-            self.covered[edge] = max(self.covered[edge], extent)
+            if extent > self.covered[edge]:
+                self.covered[edge], self.marks[edge] = extent, watermark
 
     async def _keep_alive(self) -> None:
         while True:

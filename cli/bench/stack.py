@@ -10,6 +10,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.bench.load import Senders, Shape, Timing, fresh_boot
@@ -23,7 +24,6 @@ from store.registry import apply_definition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from cli.onemachine import OneMachine
     from cli.progress import Steps
@@ -87,9 +87,12 @@ class BenchStack:
 
     def pids(self) -> dict[str, list[int]]:
         """Return the processes of each part, our own (the senders and probes) among them."""
-        services = self.machine.supervisor.services
-        found = {name: [services[name].pid] for name in ("broker", "postgres") if name in services}  # type: ignore[attr-defined]
-        return {"senders": [os.getpid()], **found, "ingest": list(self.workers.values())}
+        found = {"senders": [os.getpid()], "ingest": list(self.workers.values())}
+        for name in ("broker", "postgres"):
+            pid = getattr(self.machine.supervisor.services.get(name), "pid", None)
+            if isinstance(pid, int):
+                found[name] = [pid]
+        return found
 
 
 @asynccontextmanager
@@ -120,5 +123,5 @@ async def fresh_root(var: Path, name: str) -> Path:
             shutil.rmtree(directory, ignore_errors=True)
     link = root / "components"
     if not link.exists():
-        link.symlink_to(os.path.relpath(components, root))
+        link.symlink_to(Path("..") / "components")
     return root
