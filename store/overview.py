@@ -36,9 +36,10 @@ async def stored_since(connection: Connection, batch_id: int, park_id: int, olde
     return row["stored"], row["doubled"]
 
 
-async def rate(connection: Connection, park_id: int, window_s: float, after_batch: int) -> float:
-    """Return readings per second stored within the last seconds."""
-    return float(await connection.fetchval(queries("overview")["rate"], park_id, window_s, after_batch))
+async def arrived(connection: Connection, park_id: int, window_s: float, after_batch: int) -> tuple[int, float]:
+    """Return the readings in later batches than `after_batch`, and how many per second within the last seconds."""
+    row = await connection.fetchrow(queries("overview")["arrived"], park_id, window_s, after_batch)
+    return row["readings"], row["rate_per_s"]
 
 
 async def counts(connection: Connection, park_id: int, since: datetime) -> Counts:

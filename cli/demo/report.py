@@ -25,11 +25,11 @@ async def report(stage: Stage, probe: Probe) -> dict[str, Any]:
     sent = stage.buffered + await _settled_readings(stage)
     deadline = time.monotonic() + _SETTLE_S
     async with stage.pool.acquire() as connection:
-        while True:
-            stored = await overview.stored_since(connection, stage.first_batch, stage.park_id, stage.scene.origin)
-            if stored[0] >= sent or time.monotonic() > deadline:
+        while time.monotonic() < deadline:
+            if (await overview.arrived(connection, stage.park_id, 1.0, stage.first_batch))[0] >= sent:
                 break
             await asyncio.sleep(0.2)
+        stored = await overview.stored_since(connection, stage.first_batch, stage.park_id, stage.scene.origin)
         found = await overview.counts(connection, stage.park_id, stage.started)
         waited = await overview.waited_s(connection, stage.park_id, stage.started)
         states = [row["state"] for row in await overview.standings(connection, stage.park_id)]

@@ -183,8 +183,7 @@ async def _look(stage: Stage, view: View, probe: Probe, tz: ZoneInfo) -> None:
     now = utc_now()
     async with stage.pool.acquire() as connection:
         view.counts = await overview.counts(connection, stage.park_id, stage.started)
-        view.rate_per_s = await overview.rate(connection, stage.park_id, 5.0, stage.first_batch)
-        view.stored, _ = await overview.stored_since(connection, stage.first_batch, stage.park_id, stage.scene.origin)
+        view.stored, view.rate_per_s = await overview.arrived(connection, stage.park_id, 5.0, stage.first_batch)
         waited = await overview.waited_s(connection, stage.park_id, max(stage.started, now - timedelta(seconds=60)))
         day = await overview.newest_indicators(connection, stage.park_id, "day", period("day", now, tz).start)
         bucket = await overview.newest_indicators(connection, stage.park_id, "bucket", bucket_start(now))

@@ -11,11 +11,14 @@ JOIN edge AS e USING (edge_id)
 JOIN reading AS r ON r.batch_id = b.batch_id AND r.t >= $3
 WHERE b.batch_id > $1 AND e.park_id = $2
 
--- name: rate
--- Readings stored within the last $2 seconds.
-SELECT coalesce(sum(b.readings), 0) / $2::float8
+-- name: arrived
+-- Readings in the batches after $3, and per second within the last $2 seconds. As the batches say: stored_since counts,
+-- but has to look through every reading since its beginning.
+SELECT coalesce(sum(b.readings), 0)::bigint AS readings,
+       coalesce(sum(b.readings) FILTER (WHERE b.stored > clock_timestamp() - make_interval(secs => $2)), 0) / $2::float8
+           AS rate_per_s
 FROM batch AS b JOIN edge AS e USING (edge_id)
-WHERE e.park_id = $1 AND b.batch_id > $3 AND b.stored > clock_timestamp() - make_interval(secs => $2)
+WHERE e.park_id = $1 AND b.batch_id > $3
 
 -- name: counts
 SELECT (SELECT count(*) FROM quarantine WHERE received >= $2) AS quarantined,
