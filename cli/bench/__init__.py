@@ -50,10 +50,10 @@ def bench_overload(
     seconds: Annotated[float, typer.Option(help="How long the overload lasts.")] = 60.0,
     factor: Annotated[float, typer.Option(help="How many times the sustainable rate is offered.")] = 10.0,
     calibrate: Annotated[float, typer.Option(help="Seconds in which the sustainable rate is measured.")] = 15.0,
-    size: Annotated[int, typer.Option(help="Readings per message.")] = 100,
+    size: Annotated[int, typer.Option(help="Readings per message.")] = 1,
     workers: Annotated[int, typer.Option(help="Ingest workers.")] = 1,
-    edges: Annotated[int, typer.Option(help="Edges that send.")] = 20,
-    points: Annotated[int, typer.Option(help="Points of each edge; a multiple of SIZE.")] = 100,
+    edges: Annotated[int, typer.Option(help="Edges that send.")] = 200,
+    points: Annotated[int, typer.Option(help="Points of each edge; a multiple of SIZE.")] = 10,
     var: Var = Path("var"),
     json_output: Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ from store.copying import copy_encoded
 from store.pool import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from store.pool import Connection
     from store.readings import ReadingColumns
@@ -71,11 +71,12 @@ async def fastest_copy(
     pids: Mapping[str, list[int]],
     columns: ReadingColumns,
     *,
-    repeat: int = 2,
+    thorough: bool = True,
     told: Callable[[CopyRate], None] = lambda _rate: None,
 ) -> CopyResult:
-    """Search the fastest way to copy these readings, then measure it with all of them, the best of `repeat`.
+    """Search the fastest way to copy these readings, then measure it with all of them.
 
+    `thorough` tries every way, and measures the two best twice; otherwise it takes a few seconds.
     `pids` are the processes whose cores are told.
     """
     few = columns.take(slice(0, _TRIED_ROWS))
@@ -84,12 +85,16 @@ async def fastest_copy(
         connections = [await stack.enter_async_context(connected(url, application="bench")) for _ in range(2)]
         await bench.make_twin(connections[0])
         try:
-            for way in _ways(tries):
+            for way in _ways(tries, _BATCH_ROWS if thorough else _BATCH_ROWS[1:2]):
                 tries.append(await _measure(connections, pids, few, way))
                 told(tries[-1])
             # Close ones may trade places with all rows.
-            finalists = [rate.way for rate in sorted(tries, key=_rate)[-2:]]
-            finals = [await _measure(connections, pids, columns, way) for way in finalists for _ in range(repeat)]
+            finalists = [rate.way for rate in sorted(tries, key=_rate)[-2 if thorough else -1 :]]
+            finals = [
+                await _measure(connections, pids, columns, way)
+                for way in finalists
+                for _ in range(2 if thorough else 1)
+            ]
             for rate in finals:
                 told(rate)
         finally:
@@ -101,10 +106,10 @@ def _rate(rate: CopyRate) -> float:
     return rate.readings_per_s
 
 
-def _ways(tries: list[CopyRate]) -> Iterator[CopyWay]:
+def _ways(tries: list[CopyRate], sizes: Sequence[int]) -> Iterator[CopyWay]:
     """Sizes and connections first, then the other orders of the best."""
     for connections in (1, 2):
-        for batch_rows in _BATCH_ROWS:
+        for batch_rows in sizes:
             yield CopyWay("batch", batch_rows, connections)
     best = max(tries, key=_rate).way
     for order in ("arrival", "whole"):

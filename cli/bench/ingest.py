@@ -33,6 +33,7 @@ _WINDOW_READINGS: Final = 400_000
 _PROBE_S: Final = 0.05
 _DRAIN_S: Final = 120.0
 _COPIED_ROWS: Final = 12_000_000
+_THOROUGH_S: Final = 5.0
 # Readings are one second apart, from a time in the past; half of the maximum is measured with the time of day.
 _PAST_MS: Final = 6 * 3_600_000
 _APART_MS: Final = 1_000.0
@@ -154,7 +155,7 @@ async def run_ingest_bench(plan: IngestBench, var: Path) -> IngestResult:
                 for shape in shapes:
                     cells.append(await measure_cell(stack, shape, plan.seconds, plan.warm_up_s, steps))
                     if copied is None:
-                        copied = await _copy(stack, steps)
+                        copied = await _copy(stack, steps, thorough=plan.seconds >= _THOROUGH_S)
             assert copied is not None
             # The workers of the last column stand; the best of fewer is close to them.
             latency = [await _latency(stack, shape, _best(cells, shape.size), plan, steps) for shape in shapes]
@@ -256,7 +257,7 @@ async def shown_sleep(seconds: float, steps: Steps) -> None:
         steps.advance(nap)
 
 
-async def _copy(stack: BenchStack, steps: Steps) -> CopyResult:
+async def _copy(stack: BenchStack, steps: Steps, *, thorough: bool) -> CopyResult:
     steps.begin("plain COPY of the same rows")
 
     def told(rate: CopyRate) -> None:
@@ -267,7 +268,11 @@ async def _copy(stack: BenchStack, steps: Steps) -> CopyResult:
         columns = await bench.rows(connection, _COPIED_ROWS)
     pids = stack.pids()
     found = await fastest_copy(
-        stack.database_url, {name: pids[name] for name in ("postgres", "senders") if name in pids}, columns, told=told
+        stack.database_url,
+        {name: pids[name] for name in ("postgres", "senders") if name in pids},
+        columns,
+        thorough=thorough,
+        told=told,
     )
     steps.done(f"fastest plain COPY: {found.best.readings_per_s:,.0f} rows/s, {found.best.way}")
     return found
