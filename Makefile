@@ -25,6 +25,7 @@ lock: .venv/.installed  ## requirements.lock anew from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean:  ## forget data, logs and components; stop the demo first
+	@case "$$(cat var/service-directory 2>/dev/null)" in /var/lib/greenpark-*) rm -rf "$$(cat var/service-directory)";; esac
 	rm -rf var
 
 .venv/.installed: always  # does nothing where the environment is this checkout's and up to date
