@@ -22,6 +22,7 @@ WAITED_SECONDS: Final = Histogram(
     buckets=(0.1, 0.3, 0.5, 1, 2, 3, 5, 10, 30),
 )
 WAITING_FIRMS: Final = Gauge("greenpark_streams_waiting_firms", "Firms with something to compute.")
+FAILING: Final = Gauge("greenpark_streams_failing", "Firms and parks whose last computation failed; they rest.")
 FAILED_PASSES: Final = Counter("greenpark_streams_failed_passes", "Passes rolled back; their work waits again.")
 STAGE_SECONDS: Final = Counter("greenpark_streams_stage_seconds", "Time spent in each stage of the passes.", ["stage"])
 

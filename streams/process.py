@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -19,10 +19,11 @@ import asyncpg
 import structlog
 
 from park.calendar import GRAINS, zone
+from park.errors import ParkError
 from park.points import Kind
 from store import indicators as values
 from store import ledger as store
-from store.errors import UnreachableError
+from store.errors import StoreError, UnreachableError
 from store.ledger import WaitingFirm
 from store.meters import apply_swap_events
 from store.migrations import check_schema
@@ -31,12 +32,13 @@ from store.registry import firms, metered_points
 from store.standings import notify
 from streams import metrics
 from streams.derived import balance_park, balanced_periods, derive
+from streams.errors import StreamsError
 from streams.indicators import evaluate_firm, evaluate_park, span_at, spans_of
 from streams.ledger import Advance, advance, rebuild
 from streams.standings import judge_park
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from store.ledger import Mark
     from store.pool import Connection, Pool
@@ -60,6 +62,21 @@ _PASSING: Final = (
     UnreachableError,
 )
 
+_WRONG: Final = (
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ParkError,
+    StoreError,
+    StreamsError,
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+)
+"""What data or definitions of one firm or park can provoke."""
+_REST_S: Final = 5.0
+_REST_MAX_S: Final = 300.0
+
 
 @dataclass(slots=True)
 class _Minute:
@@ -73,6 +90,8 @@ class _Minute:
     """Indicators or parks were left waiting."""
     next_parks: float = 0.0
     """No park is computed before this instant of the monotonic clock."""
+    resting: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
+    """What failed: until when it rests (monotonic clock), and how long that is."""
 
 
 async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
@@ -80,7 +99,6 @@ async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
 
     Raises:
         SchemaError: the database's schema is not this program's.
-        DefinitionError: the database names a target pack or unit that this program does not know.
     """
     backoff_s = 0.5
     while not stop.is_set():
@@ -149,7 +167,10 @@ async def once(
             if stop.is_set():
                 break
             started = time.monotonic()
-            done = await pass_ledger(settings, connection, firm, now=datetime.now(UTC))
+            done = None
+            async with _alone(minute, "ledger", firm.firm_id) as may:
+                if may:
+                    done = await pass_ledger(settings, connection, firm, now=datetime.now(UTC))
             if done is not None:
                 minute.passes += 1
                 minute.buckets += done.buckets
@@ -166,19 +187,48 @@ async def once(
             if values_s is not None and time.monotonic() - began >= values_s:
                 minute.more = True
                 break
-            await pass_values(connection, WaitingFirm(*row), now=datetime.now(UTC))
+            async with _alone(minute, "indicators", row[0]) as may:
+                if may:
+                    await pass_values(connection, WaitingFirm(*row), now=datetime.now(UTC))
         began = time.monotonic()
         if began >= minute.next_parks:
             for park_id, time_zone in await values.waiting_parks(connection):
                 if stop.is_set():
                     break
-                with metrics.stage("park"):
-                    await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
+                async with _alone(minute, "park", park_id) as may:
+                    if may:
+                        with metrics.stage("park"):
+                            await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
             ended = time.monotonic()
             minute.next_parks = ended + PARK_REST * (ended - began)
         else:
             minute.more = True
     return len(waiting)
+
+
+@asynccontextmanager
+async def _alone(minute: _Minute, what: str, subject: int) -> AsyncIterator[bool]:
+    """Keep what is wrong with one firm or park from its neighbours.
+
+    Its transaction was rolled back, so its work waits; it rests, twice as long each time, and is said to fail in the
+    log and in the metric until it succeeds. Yields whether it may be tried now.
+    """
+    until, rest_s = minute.resting.get((what, subject), (0.0, 0.0))
+    if time.monotonic() < until:
+        yield False
+        return
+    try:
+        yield True
+    except _PASSING:
+        raise
+    except _WRONG as error:
+        rest_s = min(max(2 * rest_s, _REST_S), _REST_MAX_S)
+        minute.resting[what, subject] = (time.monotonic() + rest_s, rest_s)
+        metrics.FAILED_PASSES.inc()
+        _log.exception("pass_failed", what=what, subject=subject, error=str(error), retry_s=rest_s)
+    else:
+        minute.resting.pop((what, subject), None)
+    metrics.FAILING.set(len(minute.resting))
 
 
 async def pass_firm(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from park.registers import Step
+from streams import process
 
 pytestmark = pytest.mark.stack
 
@@ -177,3 +178,27 @@ async def test_a_rebuild_equals_an_advance(world) -> None:
     parts = await world.connection.fetch(query, world.points["b", "F"])
     assert [tuple(row) for row in whole] == [tuple(row) for row in parts]
     assert len(whole) > 75
+
+
+async def test_what_is_wrong_with_one_firm_stops_no_other(world, monkeypatch) -> None:
+    """A firm whose computation fails rests with its work kept; its neighbour is computed, and later it is as well."""
+    await world.read("a", "E", quarters(3), [1, 2, 3])
+    await world.read("b", "E", quarters(3), [1, 2, 3])
+    real = process.rebuild
+
+    async def broken(connection, points, *arguments, **more):
+        if points[0].point.point_id == world.points["a", "E"]:
+            raise ValueError("planted")
+        return await real(connection, points, *arguments, **more)
+
+    monkeypatch.setattr(process, "rebuild", broken)
+    minute = process._Minute()
+    await process.once(world.settings, world.pool, minute)
+    assert await world.ledger("point_id", "measured") == [(world.points["b", "E"], 10.0)] * 2
+    assert await world.connection.fetchval("SELECT count(*) FROM dirty") == 1
+    await process.once(world.settings, world.pool, minute)  # it rests: not tried again at once
+    assert len(minute.resting) == 1
+    monkeypatch.setattr(process, "rebuild", real)
+    await process.once(world.settings, world.pool)
+    assert await world.connection.fetchval("SELECT count(*) FROM dirty") == 0
+    assert len(await world.ledger("measured")) == 4
