@@ -52,7 +52,9 @@ class Outage:
         away_s: how long.
         waiting: batches on the edges' disks at its end.
         drain_s: from its end until no edge had a backlog, while new readings came; None: it stayed.
-        live_p99_s: of the readings made during that time, from the meter to the database; None: there were none.
+        connected_s: from its end until every edge was connected; None: there was no backlog by then.
+        live_p99_s: of the readings made since then and before the backlog was gone, from the meter to the database;
+            None: there were none.
         verdict: of what came in since the outage before.
         peak_mb: largest resident memory of one process meanwhile.
     """
@@ -61,6 +63,7 @@ class Outage:
     away_s: float
     waiting: int
     drain_s: float | None
+    connected_s: float | None
     live_p99_s: float | None
     verdict: Verdict
     peak_mb: dict[str, float]
@@ -97,13 +100,14 @@ class OutageReport:
         for o in self.outages:
             drained = "did not drain" if o.drain_s is None else f"drained in {o.drain_s:.1f} s"
             live = "no live readings" if o.live_p99_s is None else f"live readings took {o.live_p99_s:.2f} s (p99)"
+            again = "" if o.connected_s is None else f"all edges connected after {o.connected_s:.1f} s, "
             v = o.verdict
             lines.append(
                 f"{o.name}, {o.away_s:.0f} s: {v.generated:,} readings generated, {v.stored:,} stored: {v.lost} lost, "
                 f"{v.doubled} doubled, {v.altered} altered"
             )
             memory = ", ".join(f"{room} {mb:.0f} MB" for room, mb in sorted(o.peak_mb.items()))
-            lines.append(f"  {o.waiting:,} batches waited, {drained}; meanwhile {live}; peak memory {memory}")
+            lines.append(f"  {o.waiting:,} batches waited, {again}{drained}; meanwhile {live}; peak memory {memory}")
         return "\n".join(lines)
 
 
@@ -175,9 +179,9 @@ class _Trial:
 
     async def _recover(self, title: str, away_s: float, watched: tuple[str, ...]) -> None:
         rig, steps = self._rig, self._steps
-        back_s, back = time.monotonic(), datetime.now(UTC)
+        back_s = time.monotonic()
         steps.then(f"{title}: draining")
-        waiting, drain_s = await rig.catch_up(back_s, _FEW)
+        found = await rig.catch_up(back_s, _FEW)
         # Readings that are made once there is no backlog say nothing about it.
         caught_up = datetime.now(UTC)
         drained = await rig.drain(time.monotonic())
@@ -186,7 +190,7 @@ class _Trial:
             first = [
                 ids[rig.address(edge).firm, rig.codes(edge)[0]] for process in watched for edge in rig.members[process]
             ]
-            delays = await arrivals.delays_s(connection, first, back, caught_up)
+            delays = await arrivals.delays_s(connection, first, found.connected_at or caught_up, caught_up)
         await rig.stop_edges()
         total = await rig.verdict()
         own = total if self._before is None else total.minus(self._before)
@@ -195,8 +199,9 @@ class _Trial:
             Outage(
                 name=title,
                 away_s=round(away_s, 1),
-                waiting=waiting,
-                drain_s=None if drain_s is None or drained is None else round(drain_s, 2),
+                waiting=found.most,
+                drain_s=None if found.done_s is None or drained is None else round(found.done_s, 2),
+                connected_s=None if found.connected_s is None else round(found.connected_s, 2),
                 live_p99_s=round(float(np.percentile(delays, 99)), 3) if len(delays) else None,
                 verdict=own,
                 peak_mb={room: round(mb, 1) for room, mb in rig.peak_mb.items()},

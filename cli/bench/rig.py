@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -76,6 +76,29 @@ class Load:
     def readings_per_s(self) -> float:
         """Return the rate of those."""
         return self.live * self.points / self.poll_s
+
+
+class State(NamedTuple):
+    """Batches that wait on the disks of an edge process, and how many of its agents are connected."""
+
+    waiting: int
+    connected: int
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """How edges came back.
+
+    Attributes:
+        most: batches seen waiting at once.
+        connected_s, connected_at: when all of them were connected; None: never seen.
+        done_s: when none had a backlog any more; None: it took too long.
+    """
+
+    most: int = 0
+    connected_s: float | None = None
+    connected_at: datetime | None = None
+    done_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -216,47 +239,47 @@ class Rig:
             await asyncio.sleep(_LOOK_S)
         return None
 
-    async def catch_up(self, began_s: float, few: int) -> tuple[int, float | None]:
-        """Wait until no edge has more than a `few` batches, while the meters go on.
-
-        Returns:
-            The most batches seen waiting, and how long after `began_s` (monotonic) they no longer were; None: too long.
-        """
-        most = 0
-        while time.monotonic() - began_s < _DRAIN_LIMIT_S:
-            running = self._running()
-            found = await asyncio.gather(*(self._waiting(process, connected=False) for process in running))
-            known = [waiting for waiting in found if waiting is not None]
-            most = max(most, sum(known))
-            if len(known) == len(running) and sum(known) <= few * sum(len(self.members[p]) for p in running):
-                return most, time.monotonic() - began_s
+    async def catch_up(self, began_s: float, few: int) -> CatchUp:
+        """Wait until no edge has more than a `few` batches, while the meters go on; times count from `began_s`."""
+        running = self._running()
+        edges = sum(len(self.members[process]) for process in running)
+        found = CatchUp()
+        while (passed_s := time.monotonic() - began_s) < _DRAIN_LIMIT_S:
+            states = [state for process in running if (state := await self._state(process)) is not None]
+            waiting = sum(state.waiting for state in states)
+            found.most = max(found.most, waiting)
+            if found.connected_s is None and sum(state.connected for state in states) == edges:
+                found.connected_s, found.connected_at = passed_s, datetime.now(UTC)
+            if len(states) == len(running) and waiting <= few * edges:
+                found.done_s = passed_s
+                break
             await asyncio.sleep(_LOOK_S)
-        return most, None
+        return found
 
     def _running(self) -> list[str]:
         return [process for process in self.members if process in self.children and self.members[process]]
 
     async def _is_drained(self) -> bool:
         running = self._running()
-        found = await asyncio.gather(*(self._waiting(process) for process in running))
-        if any(waiting != 0 for waiting in found):
-            return False
+        states = await asyncio.gather(*(self._state(process) for process in running))
+        for process, state in zip(running, states, strict=True):
+            if state is None or state.waiting or state.connected != len(self.members[process]):
+                return False
         return all(_is_halted(self.log(edge)) for process in running for edge in self.members[process])
 
-    async def _waiting(self, process: str, *, connected: bool = True) -> int | None:
-        """Return how many batches the buffers of a process hold; None while it does not say, or is not connected."""
+    async def _state(self, process: str) -> State | None:
+        """Return what an edge process says of its agents; None while it does not answer for all of them."""
         url = f"http://127.0.0.1:{self.machine.ports[f'{process}-metrics']}/metrics"
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-                text = (await client.get(url)).text
+                lines = (await client.get(url)).text.splitlines()
         except httpx.HTTPError:
             return None
-        depths = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("greenpark_edge_buffer_bat")]
-        ups = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("greenpark_edge_connected{")]
-        edges = len(self.members[process])
-        if len(depths) != edges or (connected and sum(map(float, ups)) != edges):
-            return None
-        return int(sum(map(float, depths)))
+        waiting, connected = (
+            [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{")]
+            for name in ("greenpark_edge_buffer_batches", "greenpark_edge_connected")
+        )
+        return State(int(sum(waiting)), int(sum(connected))) if len(waiting) == len(self.members[process]) else None
 
     async def verdict(self) -> Verdict:
         """Compare everything; the edge processes must have been stopped."""
