@@ -17,7 +17,11 @@ from pathlib import Path
 BENCHMARKS: dict[str, tuple[list[str], list[str], int]] = {
     "ingest": ([], ["--seconds", "5", "--warm-up", "2", "--workers", "1,2"], 16),
     "overload": ([], ["--seconds", "5", "--calibrate", "3", "--factor", "3"], 20),
-    "crash": ([], ["--kills", "4", "--cuts", "2"], 8),
+    "crash": ([], ["--kills", "4", "--cuts", "2"], 6),
+    "outage": (["--seconds", "300"], ["--seconds", "5", "--hours", "0.1"], 18),
+    "ledger": ([], ["--points", "20", "--days", "3"], 2),
+    "late": ([], ["--firms", "2", "--points", "5", "--days", "3"], 4),
+    "fresh": (["--workers", "2"], ["--firms", "5", "--seconds", "10", "--warm-up", "20"], 3),
 }
 
 

@@ -137,9 +137,7 @@ def _empty(edges: Instants) -> dict[str, np.ndarray]:
     return {name: np.zeros(n) for name in names} | {"flags": np.zeros(n, np.int16)}
 
 
-def of_installation(
-    t_us: Instants, value: Amounts, meter: Installation, *, register: bool
-) -> tuple[Instants, Amounts]:
+def of_installation(t_us: Instants, value: Amounts, meter: Installation, *, register: bool) -> tuple[Instants, Amounts]:
     """Cut the readings to the meter's time and close both ends with its first and last dial reading."""
     start, end = to_us(meter.valid_from), None if meter.valid_to is None else to_us(meter.valid_to)
     inside = t_us >= start if end is None else (t_us >= start) & (t_us < end)

@@ -47,8 +47,8 @@ def bench(var: Path, name: str, *options: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_the_short_form_of_ingest_gives_every_figure(var: Path) -> None:
     """A grid, its ratio to COPY, and the latency at half of the maximum; nothing is lost."""
-    found = bench(var, "ingest", "--seconds", "1", "--warm-up", "0.5", "--sizes", "10", "--workers", "1,2")
-    assert {(cell["size"], cell["workers"]) for cell in found["grid"]} == {(10, 1), (10, 2)}
+    found = bench(var, "ingest", "--seconds", "1", "--warm-up", "0.5", "--sizes", "10", "--workers", "2")
+    assert {(cell["size"], cell["workers"]) for cell in found["grid"]} == {(10, 2)}
     assert found["lost"] == found["doubled"] == 0
     best = max(cell["readings_per_s"] for cell in found["grid"])
     assert found["readings_per_s"] == best > 0
