@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 
 from cli.errors import MissingError, RefusedError
 from cli.options import Json, OfPark, SettingsFile, ask, emit, table
-from cli.rebuild import rebuild
+from cli.settings import load_settings
 
 if TYPE_CHECKING:
     from store.edits import EditRow, HeldRow, Made, NamedPoint
@@ -21,8 +22,6 @@ app = typer.Typer(
     "never touched: a decision is applied when buckets are computed, gives a new revision, and can be revoked.",
     no_args_is_help=True,
 )
-
-app.command("rebuild")(rebuild)
 
 PointName = Annotated[str, typer.Argument(metavar="PARK/FIRM/POINT", help="Codes, as `park show` lists them.")]
 Author = Annotated[str | None, typer.Option(help="Who decides; without it the user of this machine.")]
@@ -168,3 +167,32 @@ def history(point: PointName, settings: SettingsFile = None, json_output: Json =
         for e in found
     ]
     emit(found, table(rows, "no decisions"), as_json=json_output)
+
+
+@app.command()
+def rebuild(
+    park: Annotated[str | None, typer.Option(help="Only this park, by code.")] = None,
+    firm: Annotated[str | None, typer.Option(help="Only firms of this code.")] = None,
+    point: Annotated[str | None, typer.Option(help="Only points of this code.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="From this day of the park's zone on.")
+    ] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="To the end of this day.")] = None,
+    settings: SettingsFile = None,
+    json_output: Json = False,
+) -> None:
+    """Compute the ledger and its indicators again from raw readings, all of it or a part.
+
+    It is the code that live readings take. Only what comes out different is written, as a revision that keeps the old.
+    """
+    from cli.rebuild import Rebuild, run_rebuild  # noqa: PLC0415
+    from streams.settings import StreamsSettings  # noqa: PLC0415
+
+    wanted = Rebuild(park, firm, point, first and first.date(), last and last.date())
+    loaded = load_settings(settings)
+    result = asyncio.run(run_rebuild(loaded.room("streams", StreamsSettings, database_url=loaded.database_url), wanted))
+    text = (
+        f"{result.points:,} points of {result.firms:,} firms in {result.seconds:,.1f} s: {result.buckets:,} buckets "
+        f"differed, {result.revisions:,} of them were closed"
+    )
+    emit(result, text, as_json=json_output)

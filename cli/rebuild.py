@@ -6,26 +6,23 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
 from cli.errors import MissingError
-from cli.options import Json, SettingsFile, emit
 from cli.progress import Steps
-from cli.settings import load_settings
 from park.calendar import zone
 from store.ledger import commit_in_passing, mark_stretch, waiting_of
 from store.pool import connected
 from store.registry import firms, metered_points, parks
 from streams.process import pass_firm, pass_park
-from streams.settings import StreamsSettings
 
 if TYPE_CHECKING:
     from store.ledger import WaitingFirm
     from store.pool import Connection
     from store.registry import FirmRow, ParkRow
+    from streams.settings import StreamsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,28 +119,3 @@ def _bounds(park: ParkRow, wanted: Rebuild) -> tuple[datetime, datetime]:
     start = datetime(first.year, first.month, first.day, tzinfo=tz)
     after = last + timedelta(days=1)
     return start.astimezone(UTC), datetime(after.year, after.month, after.day, tzinfo=tz).astimezone(UTC)
-
-
-def rebuild(
-    park: Annotated[str | None, typer.Option(help="Only this park, by code.")] = None,
-    firm: Annotated[str | None, typer.Option(help="Only firms of this code.")] = None,
-    point: Annotated[str | None, typer.Option(help="Only points of this code.")] = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="From this day of the park's zone on.")
-    ] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="To the end of this day.")] = None,
-    settings: SettingsFile = None,
-    json_output: Json = False,
-) -> None:
-    """Compute the ledger and its indicators again from raw readings, all of it or a part.
-
-    It is the code that live readings take. Only what comes out different is written, as a revision that keeps the old.
-    """
-    wanted = Rebuild(park, firm, point, first and first.date(), last and last.date())
-    loaded = load_settings(settings)
-    result = asyncio.run(run_rebuild(loaded.room("streams", StreamsSettings, database_url=loaded.database_url), wanted))
-    text = (
-        f"{result.points:,} points of {result.firms:,} firms in {result.seconds:,.1f} s: {result.buckets:,} buckets "
-        f"differed, {result.revisions:,} of them were closed"
-    )
-    emit(result, text, as_json=json_output)
