@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 _SETTLE_S: Final = 20.0
 
 
-async def report(stage: Stage, probe: Probe) -> dict[str, Any]:
-    """Stop the meters, let everything arrive, and count."""
+async def report(stage: Stage, probe: Probe, *, edge_restarted: bool) -> dict[str, Any]:
+    """Stop the meters, let everything arrive, and count.
+
+    What was sent is the edges' own count, which ends with their process: where that was restarted, it is not known.
+    """
     supervisor = stage.machine.supervisor
     await supervisor.stop("meters")
-    sent = stage.buffered + await _settled_readings(stage)
+    counted = stage.buffered + await _settled_readings(stage)
+    sent = None if edge_restarted else counted
     deadline = time.monotonic() + _SETTLE_S
     async with stage.pool.acquire() as connection:
         while time.monotonic() < deadline:
-            if (await overview.arrived(connection, stage.park_id, 1.0, stage.first_batch))[0] >= sent:
+            there, rate_per_s = await overview.arrived(connection, stage.park_id, 3.0, stage.first_batch)
+            if there >= sent if sent is not None else rate_per_s == 0:
                 break
             await asyncio.sleep(0.2)
         stored = await overview.stored_since(connection, stage.first_batch, stage.park_id, stage.scene.origin)

@@ -105,7 +105,8 @@ async def run_demo(options: Options) -> None:
                 live.set()
                 probe = await _show(stage, view, options, stop)
                 console.print("counting what arrived, and stopping …")
-                figures = await report(stage, probe)
+                edge_restarted = any(name == "edge" for _, name, _ in view.troubles)
+                figures = await report(stage, probe, edge_restarted=edge_restarted)
     except asyncio.CancelledError:
         early = "at once" if live.is_set() else "before it was live"
         console.print(f"greenpark demo: stopped {early}; nothing is left running")
