@@ -95,7 +95,11 @@ class IndicatorMarks:
 
 @dataclass(frozen=True, slots=True)
 class AlertMarks:
-    """Episodes against faults that should have caused one. None where nothing was to be found."""
+    """Episodes against faults that should have caused one. None where nothing was to be found.
+
+    Attributes:
+        retracted_missing: None: which episodes late data disprove is not judged yet.
+    """
 
     expected: int
     episodes: int
@@ -103,7 +107,7 @@ class AlertMarks:
     recall: float | None
     duplicates: int
     wrong_recipient: int
-    retracted_missing: int
+    retracted_missing: int | None
     time_to_detect_median_s: float | None
     by_rule: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
 
@@ -328,7 +332,7 @@ def mark_alerts(truth: Truth, episodes: Sequence[Mapping[str, Any]], stray: int)
         recall=len(found) / len(wanted) if wanted else None,
         duplicates=sum(len(matches) - 1 for matches in found.values()),
         wrong_recipient=stray,
-        retracted_missing=0,
+        retracted_missing=None,
         time_to_detect_median_s=statistics.median(delays) if delays else None,
         by_rule={
             rule: {
