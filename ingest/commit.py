@@ -285,6 +285,9 @@ class Writer:
             try:
                 return await self._once(arrivals, firm_of)
             except _FAILURES as error:
+                # A cancellation that meets a dying connection comes out as that connection's failure.
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError from error
                 if is_data_error(error, attempt) and not _is_last_resort(arrivals):
                     return await self._bisect(arrivals, firm_of, error)
                 wait_s = min(_FIRST_WAIT_S * 2 ** min(attempt - 1, 10), _LONGEST_WAIT_S) * self._chance.uniform(0.5, 1)

@@ -140,6 +140,7 @@ class Worker:
                     await check_schema(connection)
                 await self._directory.refresh()
             except UnreachableError as error:
+                _heed_cancellation(error)
                 failures += 1
                 wait_s = min(0.2 * 2 ** min(failures, 6), 5.0) * self._chance.uniform(0.5, 1.0)
                 log.warning("database_away", error=str(error), next_try_s=round(wait_s, 2))
@@ -198,6 +199,7 @@ class Worker:
             try:
                 await self._directory.refresh()
             except UnreachableError as error:
+                _heed_cancellation(error)
                 log.warning("registry_unreachable", error=str(error))
                 await asyncio.sleep(self._chance.uniform(0.5, 1.5))
             else:
@@ -272,6 +274,12 @@ class Worker:
                     unacked=unacked,
                     connected=self._inbox.connected,
                 )
+
+
+def _heed_cancellation(error: Exception) -> None:
+    """Go on with a cancellation that came out as the failure of a dying connection."""
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def _mendable(decoded: Decoded) -> bool:

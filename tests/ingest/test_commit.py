@@ -303,3 +303,23 @@ def test_only_data_is_held_against_a_message() -> None:
         assert is_data_error(data, attempt=1), data
     assert not is_data_error(asyncpg.InternalServerError("x"), attempt=1)
     assert is_data_error(asyncpg.InternalServerError("x"), attempt=3)
+
+
+async def test_a_worker_that_is_stopped_while_its_database_dies_stops(monkeypatch) -> None:
+    """A cancellation that comes out as a connection's failure still ends the writing: it is not one more to retry."""
+    writer = Writer("postgresql://nowhere", random.Random(0), transaction_limit_s=60, name="test")
+    begun = asyncio.Event()
+
+    async def dies(*_args: Any) -> Any:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise asyncpg.InterfaceError("cannot perform operation: connection is closed") from None
+
+    monkeypatch.setattr(writer, "_once", dies)
+    task = asyncio.create_task(writer.write([], {}), name="write")
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
