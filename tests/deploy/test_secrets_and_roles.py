@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
@@ -23,8 +25,12 @@ from store.pool import connected, open_pool
 from store.specimen import plant
 from store.tenants import add_token
 
+if TYPE_CHECKING:
+    from cli.stack.components import Components
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NOW = datetime(2026, 3, 5, 10, 0, tzinfo=UTC)
+Psql = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +75,16 @@ def contents(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in folder.iterdir()}
 
 
-def psql(url: str, file: Path, folder: Path, **variables: str) -> None:
-    """Run a file as the container's entry point does."""
+@pytest.fixture
+def psql(components: Components) -> Psql:
+    """Runs a file as the container's entry point does, with the psql beside the server."""
+    return partial(run_psql, components.postgres.program("psql"))
+
+
+def run_psql(program: str, url: str, file: Path, folder: Path, **variables: str) -> None:
     arguments = [item for name, value in variables.items() for item in ("-v", f"{name}={value}")]
     done = subprocess.run(
-        ["psql", "-X", "-q", *arguments, "-f", file, url],
+        [program, "-X", "-q", *arguments, "-f", file, url],
         env=os.environ | {"GREENPARK_SECRETS": str(folder)},
         capture_output=True,
         text=True,
@@ -88,9 +99,8 @@ def log_in(url: str, user: str, password: str) -> str:
 
 
 @pytest.mark.stack
-@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed here")
 async def test_the_log_ins_of_production_are_enough_and_not_more(
-    make_secrets, empty_database_url: str, tmp_path: Path
+    make_secrets, psql: Psql, empty_database_url: str, tmp_path: Path
 ) -> None:
     """No superuser after the first minute: the owner migrates and makes tenants, the app serves, Grafana reads."""
     make_secrets.init(tmp_path)
@@ -138,8 +148,7 @@ async def test_the_log_ins_of_production_are_enough_and_not_more(
 
 
 @pytest.mark.stack
-@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed here")
-def test_only_a_tenant_is_let_in_for_grafana(make_secrets, database_url: str, tmp_path: Path) -> None:
+def test_only_a_tenant_is_let_in_for_grafana(make_secrets, psql: Psql, database_url: str, tmp_path: Path) -> None:
     """A role that is no tenant gets no log-in."""
     make_secrets.init(tmp_path)
     with pytest.raises(AssertionError, match="division by zero"):
