@@ -125,7 +125,9 @@ async def committing(broker: Any, park: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
+        while not task.done():  # aiomqtt waits in a way that, in Python 3.11, can swallow a cancellation
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
