@@ -17,7 +17,8 @@ import structlog
 from alerts import message, metrics, readers, routing
 from alerts.engine import FINISHED, Progress, State, Transition, confirms, disproved, finish, is_lapse, lasting, step
 from alerts.rules import ActiveRule, IndicatorWindow, Rate, Silence, from_body, to_body
-from store import episodes, outbox
+from alerts.telling import tell
+from store import episodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -225,28 +226,16 @@ async def _record(
         by="engine",
         note=transition.note,
     )
-    if not routing.is_told(transition):
-        return
-    everybody = await outbox.recipients(connection, subject.park_id)
-    for recipient in routing.recipients_of(subject.park_id, subject.firm_id, rule.severity, everybody):
-        body = message.compose(
-            rule,
-            subject,
-            transition,
-            episode_id=episode_id,
-            locale=recipient.locale,
-            public_url=settings.public_url,
-        )
-        await outbox.enqueue(
-            connection,
-            episode_id=episode_id,
-            transition_id=transition_id,
-            recipient_id=recipient.recipient_id,
-            dedupe_key=message.dedupe_key(message.cause_key(rule, subject), transition, recipient.recipient_id),
-            body=body,
-            due=now,
-            expires=now + timedelta(seconds=settings.message_ttl_s),
-        )
+    await tell(
+        connection,
+        settings,
+        rule,
+        subject,
+        transition,
+        episode_id=episode_id,
+        transition_id=transition_id,
+        now=now,
+    )
 
 
 async def _review(
