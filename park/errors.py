@@ -12,7 +12,9 @@ ParkError
 ├── FormulaError       a virtual point's formula that cannot be read, or does not fit its units; names the column
 ├── GraphError         meters that cannot stand under each other; names the points
 ├── MeterError         a meter that cannot have stood there, or a multiplier that cannot be
+├── BusinessInputError a reported amount that cannot be; names the field
 ├── IndicatorError     an unknown indicator, a scope it does not have, or ratios that may not be added
+├── BaselineError      a baseline that cannot be fitted, or one that failed a gate and is to be used all the same
 └── DataFileError      a factor, indicator, target or rule file is wrong; names file, field and what was expected
 """
 
@@ -103,8 +105,26 @@ class MeterError(ParkError):
     """A meter cannot have stood there, or cannot have had this multiplier; the message says why."""
 
 
+class BusinessInputError(ParkError):
+    """A reported production, value or other business input cannot be what it says.
+
+    Attributes:
+        field: which part of it is wrong: `kind`, `key`, `amount`, `unit`, `price_basis`, `price_year`, `period` …
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        """Name the field first."""
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.problem = message
+
+
 class IndicatorError(ParkError):
     """An unknown indicator, a scope it does not have, or ratios of unlike indicators put together."""
+
+
+class BaselineError(ParkError):
+    """A baseline cannot be fitted, or failed a gate and may not be used; the message says which."""
 
 
 class DataFileError(ParkError):

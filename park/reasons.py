@@ -24,6 +24,11 @@ class Undefined(StrEnum):
     NOT_STARTED = "not_started"
     IMPOSSIBLE_TARGET = "impossible_target"
     NOT_JUDGED = "not_judged"
+    NOT_REPORTED = "not_reported"
+    REPORTED_COARSER = "reported_coarser"
+    MONTHS_MISSING = "months_missing"
+    NO_DEFLATOR = "no_deflator"
+    OTHER_SOURCE = "other_source"
 
 
 SENTENCES: Final[dict[Undefined, tuple[str, str]]] = {
@@ -42,5 +47,16 @@ SENTENCES: Final[dict[Undefined, tuple[str, str]]] = {
     Undefined.NOT_STARTED: ("目标期尚未开始", "the target's period has not begun"),
     Undefined.IMPOSSIBLE_TARGET: ("目标值按原文无法成立", "the target is impossible as it is written"),
     Undefined.NOT_JUDGED: ("该类目标尚不支持评判", "targets of this kind are not judged yet"),
+    Undefined.NOT_REPORTED: ("企业尚未填报所需数据", "the firm has not reported what this needs"),
+    Undefined.REPORTED_COARSER: (
+        "填报数据的周期较长，不向更短周期分摊",
+        "this is reported for longer periods and is not spread over shorter ones",
+    ),
+    Undefined.MONTHS_MISSING: ("缺少部分月份的填报数据", "months of this period are not reported"),
+    Undefined.NO_DEFLATOR: (
+        "缺少不变价数据或价格指数，不以现价代替",
+        "no constant-price value and no deflator; the current price does not stand in for it",
+    ),
+    Undefined.OTHER_SOURCE: ("该产品的产量以另一来源为准", "this product's production comes from its other source"),
 }
 """Chinese and English; each stands behind "undefined, because"."""
