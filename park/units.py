@@ -144,6 +144,8 @@ CARRIERS: Final[dict[str, str]] = {
     "total_phosphorus": "mass",
     "vocs": "mass",
     "stack_gas": "volume",
+    # weather: a gauge in degC, whose mean over the day gives degree days
+    "outdoor_temperature": "temperature",
 }
 """Every carrier, and the dimension of its consumption (`*`: as the point declares)."""
 
