@@ -107,9 +107,19 @@ ALTER TABLE indicator_value DROP CONSTRAINT indicator_value_scope_check;
 ALTER TABLE indicator_value ADD CONSTRAINT indicator_value_scope_check
     CHECK (scope IN ('point', 'unit', 'firm', 'zone', 'industry', 'chain', 'panel', 'park'));
 
+-- Numbers of groups wait here until the park is done: written with the park's, taken in a pass of their own, so that no
+-- reading waits for them.
+CREATE TABLE dirty_group (
+    park_id  int NOT NULL,
+    grain    text NOT NULL,
+    period   timestamptz NOT NULL,
+    marked   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX dirty_group_of ON dirty_group (park_id);
+
 -- Rights ------------------------------------------------------------------------------------------------------------
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON product, firm_group, firm_group_member TO greenpark_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON product, firm_group, firm_group_member, dirty_group TO greenpark_service;
 GRANT SELECT, INSERT ON business_input, business_state, deflator TO greenpark_service;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA greenpark TO greenpark_service;
 

@@ -1,1 +1,2 @@
 -- Reserved.
+SELECT;
