@@ -138,14 +138,13 @@ def fit(observed: Observations, variables: Sequence[str], gates: Gates | None = 
     """Fit the model with these variables, and hold it against the gates of its grain.
 
     Raises:
-        BaselineError: there are no observations, or one of the variables is not among them.
+        BaselineError: one of the variables is not among the observations.
     """
     gates = gates or GATES[observed.grain]
     missing = [name for name in variables if name not in observed.values]
-    if missing or not len(observed):
+    if missing:
         known = ", ".join(observed.values) or "none"
-        what = f"no data of {', '.join(missing)}" if missing else "no periods"
-        raise BaselineError(f"{what}; known variables are {known}")
+        raise BaselineError(f"no data of {', '.join(missing)}; there are {known}")
     floors = production_floors(observed)
     why = left_out(observed, variables, floors)
     inside = np.array([reason is None for reason in why], bool)
@@ -223,10 +222,12 @@ def _independent(used: Observations, variables: Sequence[str]) -> tuple[list[str
     for name in variables:
         x = design(used, [*kept, name])
         n, columns = x.shape
-        scale = np.abs(x).max(axis=0) if n else np.ones(columns)
-        rank = np.linalg.matrix_rank(x / np.where(scale > 0, scale, 1), tol=1e-8 * math.sqrt(max(n, 1)))
-        # With fewer periods than terms nothing can be told, and nothing is fitted.
-        (kept if rank == columns or n < columns else dropped).append(name)
+        if n >= columns:  # with fewer periods than terms nothing can be told, and nothing is fitted
+            scale = np.abs(x).max(axis=0)
+            rank = np.linalg.matrix_rank(x / np.where(scale > 0, scale, 1), tol=1e-8 * math.sqrt(n))
+            (kept if rank == columns else dropped).append(name)
+        else:
+            kept.append(name)
     return kept, tuple(dropped)
 
 
