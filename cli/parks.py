@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli.errors import MissingError
 from park.definition import load_definition
-from park.targets import load_pack, odd
+from park.oddities import odd
+from park.targets import load_pack
 from store import registry
 from store.migrations import check_schema
 from store.pool import connected

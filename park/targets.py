@@ -1,24 +1,28 @@
 """Target packs: the targets of one plan as data, each with the place in the plan that it was read from.
 
-A pack keeps what the plan says, the odd included: a target may have no number, no baseline, or contradict itself.
-`odd` names such things; nothing is mended in silence. Packs stand in `data/targets/`, one file per plan and version.
+A pack keeps what the plan says, the odd included: a target may have no number, no baseline, or contradict another of
+the same plan; then both are kept and name each other. `park.oddities` names such things; nothing is mended in silence.
+Packs stand in `data/targets/`, one file per plan; a park may bring its own (`park.definition`).
 """
 
 from __future__ import annotations
 
+import tomllib
 from enum import StrEnum
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from park import datafile
 from park.errors import DataFileError, IndicatorError
-from park.indicators import load_catalogue
+from park.indicators import Better, load_catalogue
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}\Z")]
 
 
 class Comparator(StrEnum):
-    """How a value is held against the target's number."""
+    """How a value is held against the target's number. Stored: never rename."""
 
     GE = "ge"
     """At least, at the end of the target year."""
@@ -26,15 +30,34 @@ class Comparator(StrEnum):
     LE = "le"
     LT = "lt"
     ABOUT = "about"
+    BETWEEN = "between"
+    """From `value` to `upper`; more of something good is no miss."""
     HOLD = "hold"
-    """Never below, in any period."""
+    """Never on the wrong side of the number, in any period."""
     CUMULATIVE_DECLINE = "cumulative_decline"
     """Lower than in the base year by so many percent, as the product of the years between."""
+    CUMULATIVE = "cumulative"
+    """So many over the whole plan: the sum of its years, which plans print as 【】."""
     PER_YEAR = "per_year"
+    """Growth of so many percent, or so many, in each year; `average`: in the mean of the years."""
     BETTER_THAN_REFERENCE = "better_than_reference"
+    """Better than a series of somebody else, such as the national average."""
+    QUOTA = "quota"
+    """No more than what a higher level assigns."""
+    RANK = "rank"
+    """Among the first so many."""
     QUALITATIVE = "qualitative"
+    """Done or not; a person says which."""
     TRACK_ONLY = "track_only"
     """The plan names it without a number."""
+
+
+NUMBERLESS = frozenset({Comparator.QUALITATIVE, Comparator.TRACK_ONLY})
+"""Comparators that need no number."""
+ASSIGNED = frozenset({Comparator.QUOTA, Comparator.BETTER_THAN_REFERENCE, Comparator.RANK})
+"""Comparators whose number may come from outside the plan."""
+LEVELS = frozenset({Comparator.GE, Comparator.GT, Comparator.LE, Comparator.LT, Comparator.ABOUT, Comparator.BETWEEN})
+"""Comparators of a level at the end of the target year."""
 
 
 class Population(StrEnum):
@@ -44,7 +67,35 @@ class Population(StrEnum):
     """All industrial firms."""
     ABOVE_SCALE_INDUSTRY = "above_scale_industry"
     """规上: industrial firms above designated size."""
+    KEY_ENERGY_USERS = "key_energy_users"
     PARK = "park"
+    SECTOR = "sector"
+    """One industry or cluster, named by the target."""
+    DISTRICT = "district"
+    """All of a district, with what is not industry."""
+    CITY = "city"
+    NATION = "nation"
+
+
+class Theme(StrEnum):
+    """What kind of row of the plan a target is."""
+
+    GREEN = "green"
+    DUTY = "duty"
+    """A green duty without a number."""
+    CONTEXT = "context"
+    """Economy, research, digitalisation: shown beside, seldom computed."""
+
+
+class Kind(StrEnum):
+    """What a pack was read from."""
+
+    PLAN = "plan"
+    """A plan of the park or its district: its duties."""
+    REFERENCE = "reference"
+    """What a higher level asks of everyone; never silently a park's own target."""
+    OWN = "own"
+    """A park's own file."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -55,39 +106,85 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     as_printed: str = ""
 
 
+class Milestone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the plan wants on the way, in a year before the target year."""
+
+    year: int
+    value: float
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One target.
 
     Attributes:
-        indicator: id in the catalogue; None: what it needs is not known to us yet.
+        indicator: id in the catalogue; None: what it needs is not computed.
         value: the number, in `unit`; of a cumulative decline the decline itself, so 16 and not -16. None: the plan
             gives none.
+        upper: the greater number of a range.
+        implied: the plan says the number in words, such as 全部 (all) or 翻番 (double).
         base_value: level of the indicator in `base_year`; None: neither the plan nor the park has given one.
-        binding: 约束性 or 限制性; otherwise expectational, 预期性.
-        scope: whose sum it speaks of.
+        binding: True: 约束性 or 限制性; False: 预期性, expectational; None: the plan does not say.
+        better: which way is good, where neither the comparator nor the indicator tells.
+        reference: whose series, quota or ranking it is held against.
+        average: of a rate per year, that it is meant as the mean of the years.
+        conflicts_with: targets of the same pack that say something else of the same thing.
+        ceiling: the most that the plan's own totals allow; a target beyond it cannot be met.
+        oddity: what a reader of the plan finds odd in it.
         notes: what a reader must know of its meaning, such as the price basis of a denominator.
     """
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}\Z")]
-    indicator: str | None = None
+    id: Id
     name_zh: str
     name_en: str
     comparator: Comparator
-    value: float | None = None
     unit: str
-    base_value: float | None = None
-    base_year: int | None = None
     target_year: int
-    binding: bool
     scope: Population
     source: Source
+    theme: Theme = Theme.GREEN
+    indicator: str | None = None
+    value: float | None = None
+    upper: float | None = None
+    implied: bool = False
+    base_value: float | None = None
+    base_year: int | None = None
+    milestones: tuple[Milestone, ...] = ()
+    binding: bool | None = None
+    better: Better | None = None
+    reference: str = ""
+    average: bool = False
+    conflicts_with: tuple[str, ...] = ()
+    ceiling: float | None = None
+    oddity: str = ""
     notes: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the plan prints a number."""
+        return self.value is not None and not self.implied
+
+    @property
+    def upward(self) -> bool:
+        """Whether more is better: said by the comparator, else by the indicator, else by the target itself."""
+        if self.comparator in {Comparator.GE, Comparator.GT, Comparator.BETWEEN, Comparator.CUMULATIVE}:
+            return True
+        if self.comparator in {Comparator.LE, Comparator.LT, Comparator.CUMULATIVE_DECLINE, Comparator.QUOTA}:
+            return False
+        if self.comparator is Comparator.RANK:
+            return False
+        if self.better is None and self.indicator is not None:
+            return load_catalogue().by_id(self.indicator).better is Better.HIGHER
+        return self.better is not Better.LOWER
 
 
 class TargetPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The targets of one plan. A changed number is a new version: standings name the version they were judged by."""
+    """The targets of one plan. A changed number is a new version: standings name the version they were judged by.
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}\Z")]
+    Attributes:
+        verified: False: quoted from somebody else's account of the document, not from its text.
+    """
+
+    id: Id
     version: Annotated[int, msgspec.Meta(ge=1)]
     name_zh: str
     name_en: str
@@ -97,6 +194,9 @@ class TargetPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     base_year: int
     target_year: int
     targets: tuple[Target, ...]
+    kind: Kind = Kind.PLAN
+    verified: bool = True
+    notes: str = ""
 
     def by_id(self, target_id: str) -> Target | None:
         """Return one target, or None."""
@@ -122,8 +222,42 @@ def load_pack(pack_id: str) -> TargetPack:
 
 
 def parse_pack(text: str, file: str) -> TargetPack:
-    """Parse and check a pack, or raise `DataFileError` naming the field. What is only odd is left to `odd`."""
-    pack = datafile.parse(text, file, TargetPack)
+    """Parse and check a pack (TOML), or raise `DataFileError` naming the field.
+
+    Beside `[[targets]]` a file may have `[context]` with `rows`, one line each, of which those with a base value have the
+    pack's base year. A target without a target year has its pack's.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataFileError(file, "", f"not TOML: {error}") from None
+    rows = raw.pop("context", {}).get("rows", ())
+    if rows:
+        raw["targets"] = [*raw.get("targets", ()), *(_context(raw, row) for row in rows)]
+    return read_pack(raw, file)
+
+
+def _context(pack: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    based = "base_value" in row and "base_year" in pack
+    return {"theme": Theme.CONTEXT.value} | ({"base_year": pack["base_year"]} if based else {}) | row
+
+
+def read_pack(raw: dict[str, Any], file: str) -> TargetPack:
+    """Check a pack that was read already, such as one in a park document; raises as `parse_pack` does."""
+    if "targets" in raw and "target_year" in raw:
+        year = {"target_year": raw["target_year"]}
+        raw = raw | {"targets": [year | t if isinstance(t, dict) else t for t in raw["targets"]]}
+    try:
+        pack = msgspec.convert(raw, TargetPack)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at ")
+        raise DataFileError(file, place.strip("`").removeprefix("$."), message) from None
+    check_pack(pack, file)
+    return pack
+
+
+def check_pack(pack: TargetPack, file: str) -> None:
+    """Check what types cannot; raises `DataFileError`. What is only odd is left to `park.oddities`."""
     ids = [target.id for target in pack.targets]
     for n, target in enumerate(pack.targets):
         at = f"targets[{n}]"
@@ -134,51 +268,29 @@ def parse_pack(text: str, file: str) -> TargetPack:
                 load_catalogue().by_id(target.indicator)
             except IndicatorError as error:
                 raise DataFileError(file, f"{at}.indicator", str(error)) from None
-        if target.base_value is not None and target.base_year is None:
-            raise DataFileError(file, f"{at}.base_year", "a base value needs the year it belongs to")
-        if target.base_year is not None and target.base_year >= target.target_year:
-            raise DataFileError(file, f"{at}.base_year", f"{target.base_year} is not before {target.target_year}")
-        if target.comparator is Comparator.CUMULATIVE_DECLINE and target.base_year is None:
-            raise DataFileError(file, f"{at}.base_year", "a cumulative decline needs the year it is counted from")
-        for name in ("value", "base_value"):
-            number = getattr(target, name)
-            if number is not None and not abs(number) < float("inf"):
-                raise DataFileError(file, f"{at}.{name}", f"{number}: a finite number is expected")
-    return pack
+        _check_numbers(file, at, target)
+        for other in target.conflicts_with:
+            if other not in ids or other == target.id:
+                raise DataFileError(file, f"{at}.conflicts_with", f"no other target {other!r} in this pack")
+            if target.id not in pack.targets[ids.index(other)].conflicts_with:
+                raise DataFileError(file, f"{at}.conflicts_with", f"{other!r} does not name {target.id!r} in return")
 
 
-def odd(pack: TargetPack) -> list[str]:
-    """Return what a person should look at, one line per finding; the pack is used as it is all the same."""
-    found: list[str] = []
-    for target in pack.targets:
-        found.extend(f"{pack.id}: {target.id}: {line}" for line in _odd_lines(target))
-    return found
-
-
-def _odd_lines(target: Target) -> list[str]:
-    lines: list[str] = []
-    value, base = target.value, target.base_value
-    if value is None:
-        if target.comparator not in {Comparator.TRACK_ONLY, Comparator.QUALITATIVE}:
-            lines.append("no number in the plan: it can only be tracked")
-        elif target.binding:
-            lines.append("binding, but the plan gives no number")
-    if target.indicator is None:
-        lines.append("no indicator computes it yet")
-    if base == 0:
-        lines.append("the base value is zero: nothing can be relative to it")
-    if target.comparator is Comparator.CUMULATIVE_DECLINE:
-        if base is None:
-            lines.append(f"no baseline: the level of {target.base_year} must be entered before it can be judged")
-        if value is not None and value < 0:
-            lines.append(f"a decline of {value:g} % is a rise: the sign is in the word, store {-value:g}")
-        elif value is not None and value >= 100:
-            lines.append(f"a decline of {value:g} % leaves nothing")
-    elif value is not None and base is not None:
-        if target.comparator in {Comparator.GE, Comparator.GT} and value < base:
-            lines.append(f"the target {value:g} is below the baseline {base:g} of {target.base_year}")
-        if target.comparator in {Comparator.LE, Comparator.LT} and value > base:
-            lines.append(f"the limit {value:g} is above the baseline {base:g} of {target.base_year}")
-    if target.unit == "%" and value is not None and abs(value) > 100:
-        lines.append(f"{value:g} % is more than the whole")
-    return lines
+def _check_numbers(file: str, at: str, target: Target) -> None:
+    if target.base_value is not None and target.base_year is None:
+        raise DataFileError(file, f"{at}.base_year", "a base value needs the year it belongs to")
+    if target.base_year is not None and target.base_year >= target.target_year:
+        raise DataFileError(file, f"{at}.base_year", f"{target.base_year} is not before {target.target_year}")
+    if target.comparator is Comparator.CUMULATIVE_DECLINE and target.base_year is None:
+        raise DataFileError(file, f"{at}.base_year", "a cumulative decline needs the year it is counted from")
+    for name in ("value", "upper", "base_value", "ceiling"):
+        number = getattr(target, name)
+        if number is not None and not abs(number) < float("inf"):
+            raise DataFileError(file, f"{at}.{name}", f"{number}: a finite number is expected")
+    if (target.upper is not None) != (target.comparator is Comparator.BETWEEN):
+        raise DataFileError(file, f"{at}.upper", "a range, and nothing else, has an upper number")
+    if target.upper is not None and (target.value is None or target.upper <= target.value):
+        raise DataFileError(file, f"{at}.upper", f"{target.upper:g} is not above the range's lower number")
+    years = [milestone.year for milestone in target.milestones]
+    if years != sorted(set(years)) or any(year >= target.target_year for year in years):
+        raise DataFileError(file, f"{at}.milestones", f"years that rise to before {target.target_year} are expected")

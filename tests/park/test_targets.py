@@ -7,7 +7,8 @@ import pytest
 
 from park.errors import DataFileError
 from park.indicators import load_catalogue
-from park.targets import Comparator, Population, TargetPack, load_pack, odd, pack_ids, parse_pack
+from park.oddities import odd
+from park.targets import Comparator, Population, TargetPack, load_pack, pack_ids, parse_pack
 
 
 def test_the_first_two_packs_are_carried() -> None:
