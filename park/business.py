@@ -17,7 +17,7 @@ from park.errors import BusinessInputError, UnitError
 from park.units import CARRIERS, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 ReportGrain = Literal["month", "quarter", "year"]
 _MONTHS: Final[dict[str, int]] = {"month": 1, "quarter": 3, "year": 12}
@@ -111,7 +111,7 @@ KINDS: Final[dict[InputKind, KindSpec]] = {
     InputKind.OUTPUT_VALUE: KindSpec("工业总产值", "gross output value", "money", priced=True),
     InputKind.VALUE_ADDED: KindSpec("工业增加值", "industrial value added", "money", priced=True, may_be_negative=True),
     InputKind.LAND_AREA: KindSpec("用地面积", "land area", "area", level=True),
-    InputKind.STAFF: KindSpec("从业人员", "staff", "people", level=True, default_unit="person"),
+    InputKind.STAFF: KindSpec("从业人员", "staff", "persons", level=True, default_unit="person"),
     InputKind.SOLID_WASTE: KindSpec("工业固体废物", "solid waste", "mass", "waste"),
     InputKind.STOCK_OPENING: KindSpec("期初库存", "opening stock", "carrier", "carrier"),
     InputKind.STOCK_CLOSING: KindSpec("期末库存", "closing stock", "carrier", "carrier"),
@@ -267,6 +267,19 @@ def check_input(found: BusinessInput, *, today: date) -> None:
     starts_known = spec.level or name.kind is InputKind.STOCK_OPENING
     if name.period.start > today or (name.period.end > today and not starts_known):
         raise BusinessInputError("period", f"{name.period} is not over yet; report it when it has ended")
+
+
+def check_known(found: BusinessInput, *, products: Collection[str], workshops: Collection[str]) -> None:
+    """Raise `BusinessInputError` if the input names a product or workshop that the firm does not have.
+
+    A firm that declares no product and counts none may report any.
+    """
+    name = found.name
+    if name.kind is InputKind.PRODUCTION and products and name.key not in products:
+        raise BusinessInputError("key", f"no product {name.key!r} at this firm; it has {', '.join(sorted(products))}")
+    if name.workshop is not None and name.workshop not in workshops:
+        have = ", ".join(sorted(workshops)) or "none"
+        raise BusinessInputError("workshop", f"no workshop {name.workshop!r} at this firm; it has {have}")
 
 
 def _check_key(name: InputName, spec: KindSpec) -> None:

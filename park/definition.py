@@ -14,7 +14,9 @@ import yaml
 
 from park.calendar import zone
 from park.errors import CalendarError, DataFileError, UnitError
+from park.figures import ProductSource
 from park.graph import Role
+from park.membership import GroupDefinition, MembershipDefinition, check_memberships
 from park.points import Direction, Kind, Label
 from park.relations import check_relations
 from park.units import check_carrier_unit, unit
@@ -74,6 +76,16 @@ class UnitDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name_en: str
 
 
+class ProductDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A product of a firm; `source` says which counts, its counter or what the firm reports, never both."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    unit: str
+    source: ProductSource
+
+
 class FirmDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A firm. `industrial = false` keeps a school or hospital out of industrial intensity."""
 
@@ -86,6 +98,8 @@ class FirmDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     above_scale: bool = True
     key_energy_user: bool = False
     zones: list[str] = []
+    memberships: list[MembershipDefinition] = []
+    products: list[ProductDefinition] = []
     edges: list[str] = []
     units: list[UnitDefinition] = []
     points: list[PointDefinition] = []
@@ -100,6 +114,7 @@ class ParkDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     time_zone: str = "Asia/Shanghai"
     target_packs: list[str] = []
     zones: list[UnitDefinition] = []
+    groups: list[GroupDefinition] = []
     firms: list[FirmDefinition] = []
 
 
@@ -142,10 +157,26 @@ def check_definition(definition: ParkDefinition, file: str) -> None:
             if name not in zones:
                 raise DataFileError(file, f"{at}.zones", f"no zone {name!r} in this park")
         _unique(file, f"{at}.points", [point.code for point in firm.points])
+        _check_products(file, at, firm)
         units = {u.code for u in firm.units}
         for p, point in enumerate(firm.points):
             _check_point(file, f"{at}.points[{p}]", point, firm.edges, units)
     check_relations(definition, file)
+    check_memberships(definition, file)
+
+
+def _check_products(file: str, at: str, firm: FirmDefinition) -> None:
+    _unique(file, f"{at}.products", [product.code for product in firm.products])
+    counted = {point.product for point in firm.points if point.carrier == "product"}
+    for k, product in enumerate(firm.products):
+        place = f"{at}.products[{k}]"
+        _code(file, f"{place}.code", product.code)
+        try:
+            unit(product.unit)
+        except UnitError as error:
+            raise DataFileError(file, f"{place}.unit", str(error)) from None
+        if product.source is ProductSource.COUNTER and product.code not in counted:
+            raise DataFileError(file, f"{place}.source", f"no product counter of this firm counts {product.code!r}")
 
 
 def _check_point(file: str, at: str, point: PointDefinition, edges: list[str], units: set[str]) -> None:

@@ -49,6 +49,7 @@ _UNITS: Final = {
         Unit("hm2", "area", 1e4),
         Unit("km2", "area", 1e6),
         Unit("10^4m2", "area", 1e4),
+        Unit("person", "persons", 1.0),
         Unit("kW", "power", 1.0),
         Unit("MW", "power", 1e3),
         Unit("W", "power", 1e-3),
