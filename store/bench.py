@@ -58,6 +58,33 @@ async def rows(connection: Connection, limit: int) -> ReadingColumns:
     return ReadingColumns(*await fetch_columns(connection, queries("bench")["rows"], types, limit))
 
 
+async def firm_values(connection: Connection, firm_id: int, park_id: int) -> tuple[int, int]:
+    """Count a firm's indicator values, its points' included, and its park's current standings."""
+    row = await connection.fetchrow(queries("bench")["firm_values"], firm_id, park_id)
+    return row["firm"], row["standings"]
+
+
+async def forget_marks(connection: Connection) -> None:
+    """Take away every mark that something waits to be computed."""
+    await connection.execute(queries("bench")["forget_marks"])
+
+
+async def forget_values(connection: Connection) -> None:
+    """Take away every indicator value and standing; the ledger stays."""
+    await connection.execute(queries("bench")["forget_values"])
+
+
+async def settle(connection: Connection) -> None:
+    """Let the server write out what was laid down, and learn how much it is."""
+    for name in ("analyze_buckets", "vacuum_periods", "checkpoint"):
+        await connection.execute(queries("bench")[name])
+
+
+async def backend(connection: Connection) -> int:
+    """Return the process id of the server's process that works for this connection."""
+    return int(await connection.fetchval(queries("bench")["backend"]))
+
+
 async def make_twin(connection: Connection) -> None:
     """Make an empty table with the columns, chunks and index of `reading`."""
     await drop_twin(connection)

@@ -121,6 +121,30 @@ def bench_outage(
         raise typer.Exit(1)
 
 
+@app.command("indicators")
+def bench_indicators(
+    sizes: Annotated[str, typer.Option(help="Numbers of firms, each a park of its own, ascending.")] = "1,10,100",
+    days: Annotated[int, typer.Option(help="Days of 15-minute buckets of each point.", min=1, max=365)] = 365,
+    fine_hours: Annotated[
+        float, typer.Option(help="Hours and buckets are computed for so long, as by streams.")
+    ] = 48.0,
+    repeats: Annotated[int, typer.Option(help="How often the single firm is measured; the median counts.", min=1)] = 3,
+    workers: Annotated[int, typer.Option(help="Processes that compute the firms of a park.", min=1)] = 2,
+    var: Var = Path("var"),
+    json_output: Json = False,
+) -> None:
+    """Seconds from the ledger to the standing: one firm-year of 20 points on one core, and parks of many firms.
+
+    All indicators and grains. The ledger is written directly; what computes is what runs in streams. A park of 100
+    firms takes about 10 GB of disk and some minutes to lay down.
+    """
+    from cli.bench.indicators import IndicatorBench, run_indicator_bench, show  # noqa: PLC0415
+
+    plan = IndicatorBench(_numbers(sizes), days, fine_hours=fine_hours, repeats=repeats, workers=workers)
+    result = asyncio.run(run_indicator_bench(plan, var.resolve()))
+    print(json.dumps(asdict(result)) if json_output else show(result))
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         found = tuple(int(part) for part in text.split(","))

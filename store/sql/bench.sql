@@ -29,3 +29,26 @@ TRUNCATE reading_twin
 
 -- name: drop_twin
 DROP TABLE IF EXISTS reading_twin
+
+-- name: firm_values
+SELECT (SELECT count(*) FROM indicator_value WHERE firm_id = $1) AS firm,
+       (SELECT count(*) FROM standing WHERE park_id = $2 AND current) AS standings
+
+-- name: forget_marks
+-- What registering and laying down marked as waiting.
+TRUNCATE dirty, dirty_firm, dirty_park
+
+-- name: forget_values
+TRUNCATE indicator_value, indicator_revision, standing, dirty_firm, dirty_park RESTART IDENTITY CASCADE
+
+-- name: analyze_buckets
+ANALYZE consumption
+
+-- name: vacuum_periods
+VACUUM (ANALYZE) consumption_period
+
+-- name: checkpoint
+CHECKPOINT
+
+-- name: backend
+SELECT pg_backend_pid()
