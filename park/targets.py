@@ -224,8 +224,8 @@ def load_pack(pack_id: str) -> TargetPack:
 def parse_pack(text: str, file: str) -> TargetPack:
     """Parse and check a pack (TOML), or raise `DataFileError` naming the field.
 
-    Beside `[[targets]]` a file may have `[context]` with `rows`, one line each, of which those with a base value have the
-    pack's base year. A target without a target year has its pack's.
+    Beside `[[targets]]` a file may have `[context]` with `rows`, one line each; those with a base value
+    have the pack's base year. A target without a target year has its pack's.
     """
     try:
         raw = tomllib.loads(text)

@@ -13,7 +13,7 @@ from park.indicators import Scope, load_catalogue
 from park.ratios import Ratio
 from park.reasons import Undefined
 from park.standing import Standing, threshold, undefined, unjudgeable
-from park.targets import Comparator, load_pack
+from park.targets import Comparator, Theme, load_pack
 from store import indicators as values
 from store import standings as store
 from store.registry import target_packs
@@ -86,9 +86,12 @@ async def judge_park(
 
 
 def _applies(target: Target, scope: Scope) -> bool:
-    """A firm is held against a target only if the indicator exists for firms; the park against every target."""
+    """A firm is held against a target only if the indicator exists for firms.
+
+    The park is held against every green target, and against duties and context where an indicator computes them.
+    """
     if scope is Scope.PARK:
-        return True
+        return target.indicator is not None or target.theme is Theme.GREEN
     return target.indicator is not None and Scope.FIRM in load_catalogue().by_id(target.indicator).scopes
 
 

@@ -81,6 +81,7 @@ _REASONS: Final = {
     "unlike_products": ("多种产品", "mixed"),
     "coverage_too_low": ("数据不足", "too few data"),
 }
+_MOST_TARGETS: Final = 8
 _PRODUCTS: Final = {"piece": ("件", "piece"), "m3": ("m³", "m³")}
 
 
@@ -209,10 +210,13 @@ def _indicators(view: View, k: int, width: int, shown: int, *, roomy: bool) -> R
 
 def _targets(view: View, k: int) -> Table:
     table = _list(2)
-    for standing in view.standings:
-        if standing["scope"] == "park":
-            sentence = str(standing["sentence_zh" if k == 0 else "sentence_en"])
-            table.add_row(_state(standing["state"], k), _unrepeated(sentence, _STATES[standing["state"]][k]))
+    park = [standing for standing in view.standings if standing["scope"] == "park"]
+    park.sort(key=lambda standing: standing["state"] == "undefined")
+    for standing in park[:_MOST_TARGETS]:
+        sentence = str(standing["sentence_zh" if k == 0 else "sentence_en"])
+        table.add_row(_state(standing["state"], k), _unrepeated(sentence, _STATES[standing["state"]][k]))
+    if len(park) > _MOST_TARGETS:
+        table.add_row("", Text(f"+{len(park) - _MOST_TARGETS}", "dim"))
     return table
 
 

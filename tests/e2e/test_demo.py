@@ -131,7 +131,7 @@ def test_readings_reach_indicators_standings_and_people(first_run: dict) -> None
     report = first_run["report"]
     assert report["indicators"] > 1000
     assert report["standings"] > 0
-    assert report["standing_states"]["undefined"] == 2
+    assert report["standing_states"]["undefined"] >= 2
     assert report["alerts"]["opened"] > 0
     assert report["alerts"]["delivered"] > 0
 

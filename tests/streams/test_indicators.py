@@ -87,7 +87,7 @@ async def test_standings_are_judged_and_say_why_not(world) -> None:
     energy = standings["qijiang-district-2025", "energy-per-value-added"]
     assert (energy["state"], energy["reason"]) == ("undefined", "no_baseline")
     assert "no baseline" in energy["sentence_en"]
-    assert energy["pack_version"] == 1
+    assert energy["pack_version"] == 2
 
 
 async def test_a_closed_day_that_changes_keeps_what_was_published(world) -> None:
