@@ -213,6 +213,30 @@ class Waste(Section, frozen=True, kw_only=True):
     utilised_share: Share
 
 
+class Price(Section, frozen=True, kw_only=True):
+    """What one unit of a flow brings in."""
+
+    flow: Name
+    cny_per_unit: Amount
+
+
+class Business(Section, frozen=True, kw_only=True):
+    """What the firm reports beside its meters, at scale 1.
+
+    Attributes:
+        prices: of what is sold, at current prices.
+        other_cny_per_h: income that follows nothing metered.
+        value_added_share: of the output value.
+    """
+
+    land_m2: Amount
+    staff: Annotated[int, msgspec.Meta(ge=0)]
+    prices: list[Price] = []
+    other_cny_per_h: Amount = 0.0
+    value_added_share: Share = 0.0
+    reason: Text
+
+
 class PointSpec(Section, frozen=True, kw_only=True):
     """A metered flow of the profile.
 
@@ -253,6 +277,7 @@ class Profile(Section, frozen=True, kw_only=True):
     combined_heat: CombinedHeat | None = None
     emissions: list[Emission] = []
     wastes: list[Waste] = []
+    business: Business
     points: Annotated[list[PointSpec], msgspec.Meta(min_length=1)]
 
 
@@ -337,6 +362,10 @@ def load_profile(text: str, file: str) -> Profile:
         )
         if missing:
             raise DataError(file, f"emissions[{e}].of", f"the firm has no {emission.of}")
+    known = flows(loaded)
+    for k, price in enumerate(loaded.business.prices):
+        if price.flow not in known:
+            raise DataError(file, f"business.prices[{k}].flow", f"the firm has no {price.flow}")
     _check_water(file, loaded.water)
     _check_points(file, loaded)
     return loaded

@@ -17,16 +17,20 @@ from park.definition import (
     ParentDefinition,
     ParkDefinition,
     PointDefinition,
+    ProductDefinition,
     UnitDefinition,
     check_definition,
 )
 from park.errors import UnitError
+from park.figures import Deflator, ProductSource
 from park.graph import Role
+from park.membership import GroupDefinition, MembershipDefinition  # noqa: TC001  (msgspec resolves annotations)
 from park.points import Kind
 from park.units import consumed_unit, conversion
+from simulators.business import PLAIN, DeflatorSpec, Reporting
 from simulators.datafiles import parse, read, shipped
 from simulators.errors import DataError, UnknownName
-from simulators.firms import Amount, Flow, Name, Profile, Section, flows, meter_models, profile, profiles
+from simulators.firms import Amount, Flow, Name, Product, Profile, Section, Stop, flows, meter_models, profile, profiles
 from simulators.meters import Meter, at, start_ticks, step_of
 from simulators.quantities import MICRO, quantities
 from simulators.totals import Effect, Totals
@@ -81,6 +85,9 @@ class SimulatedFirm:
     edges: tuple[str, ...]
     points: tuple[SimulatedPoint, ...]
     totals: Totals
+    memberships: tuple[MembershipDefinition, ...] = ()
+    above_scale: bool = True
+    reporting: Reporting = PLAIN
 
     def point(self, code: str) -> SimulatedPoint:
         """Return the point with this code, or raise `UnknownName`."""
@@ -137,6 +144,8 @@ class SimulatedPark:
     target_packs: tuple[str, ...]
     zones: tuple[UnitDefinition, ...]
     firms: tuple[SimulatedFirm, ...]
+    groups: tuple[GroupDefinition, ...] = ()
+    deflators: tuple[Deflator, ...] = ()
 
     def firm(self, code: str) -> SimulatedFirm:
         """Return the firm with this code, or raise `UnknownName`."""
@@ -154,6 +163,7 @@ class SimulatedPark:
             name_en=self.name_en,
             target_packs=list(self.target_packs),
             zones=list(self.zones),
+            groups=list(self.groups),
             firms=[_firm_definition(firm) for firm in self.firms],
         )
         check_definition(document, f"simulated park {self.code}")
@@ -161,7 +171,14 @@ class SimulatedPark:
 
 
 class FirmSpec(Section, frozen=True, kw_only=True):
-    """A firm of a park file: which profile, how large, and which of its points; by default all registers."""
+    """A firm of a park file: which profile, how large, and which of its points; by default all registers.
+
+    Attributes:
+        stops: planned stops beside those of its trade.
+        memberships: chains, panels and dated zones; see `park.membership`.
+        above_scale: whether it belongs to the panel of that name for ever.
+        reporting: what is odd about its business reports.
+    """
 
     code: Name
     name_zh: Name
@@ -170,6 +187,10 @@ class FirmSpec(Section, frozen=True, kw_only=True):
     scale: Amount = 1.0
     zones: tuple[str, ...] = ()
     points: tuple[str, ...] | Literal["all"] | None = None
+    stops: tuple[Stop, ...] = ()
+    memberships: tuple[MembershipDefinition, ...] = ()
+    above_scale: bool = True
+    reporting: Reporting = PLAIN
 
 
 class ZoneSpec(Section, frozen=True, kw_only=True):
@@ -189,6 +210,8 @@ class ParkSpec(Section, frozen=True, kw_only=True):
     description: str = ""
     target_packs: tuple[str, ...] = ()
     zones: tuple[ZoneSpec, ...] = ()
+    groups: tuple[GroupDefinition, ...] = ()
+    deflators: tuple[DeflatorSpec, ...] = ()
     firms: Annotated[list[FirmSpec], msgspec.Meta(min_length=1)]
 
 
@@ -234,12 +257,27 @@ def load_park(text: str, file: str, seed: int, *, origin: datetime = ORIGIN) -> 
                     raise DataError(file, f"{at_field}.points", f"expected any of {', '.join(known)}, got {code!r}")
         firms.append(built)
     zones = tuple(UnitDefinition(z.code, z.name_zh, z.name_en) for z in spec.zones)
-    return SimulatedPark(spec.code, spec.name_zh, spec.name_en, seed, origin, spec.target_packs, zones, tuple(firms))
+    deflators = tuple(Deflator(d.industry, d.base_year, d.year, d.value, "simulation") for d in spec.deflators)
+    return SimulatedPark(
+        spec.code,
+        spec.name_zh,
+        spec.name_en,
+        seed,
+        origin,
+        spec.target_packs,
+        zones,
+        tuple(firms),
+        spec.groups,
+        deflators,
+    )
 
 
 def build_firm(spec: FirmSpec, seed: int, origin_us: int) -> SimulatedFirm:
     """Build one firm with its meters."""
     trade = profile(spec.profile)
+    if spec.stops:
+        work = msgspec.structs.replace(trade.work, stops=[*trade.work.stops, *spec.stops])
+        trade = msgspec.structs.replace(trade, work=work)
     totals = Totals(trade, spec.scale, seed, spec.code, origin_us)
     points = list[SimulatedPoint]()
     for wanted in trade.points:
@@ -259,6 +297,9 @@ def build_firm(spec: FirmSpec, seed: int, origin_us: int) -> SimulatedFirm:
         (EDGE,),
         tuple(points),
         totals,
+        spec.memberships,
+        spec.above_scale,
+        spec.reporting,
     )
 
 
@@ -332,10 +373,24 @@ def _firm_definition(firm: SimulatedFirm) -> FirmDefinition:
         industry=firm.profile.industry,
         industrial=firm.profile.industrial,
         key_energy_user=firm.scale >= 1.0 and firm.profile.industrial,
+        above_scale=firm.above_scale,
         zones=list(firm.zones),
+        memberships=list(firm.memberships),
+        products=[_product_definition(firm, product) for product in firm.profile.products],
         edges=list(firm.edges),
         units=[unit for code, unit in units.items() if code in used],
         points=[_point_definition(firm, point) for point in firm.points],
+    )
+
+
+def _product_definition(firm: SimulatedFirm, product: Product) -> ProductDefinition:
+    counted = any(point.flow.product == product.code and point.kind is not Kind.GAUGE for point in firm.points)
+    return ProductDefinition(
+        code=product.code,
+        name_zh=product.name_zh,
+        name_en=product.name_en,
+        unit=product.unit,
+        source=ProductSource.COUNTER if counted else ProductSource.REPORTED,
     )
 
 

@@ -17,9 +17,9 @@ import numpy as np
 from edge.buffer import new_boot
 from park.calendar import BUCKET_US
 from park.wire import JSON, MAX_READINGS, Batch, Channel, Event, Status, Topic, encode, parse_topic
+from simulators.business import Report, reports
 from simulators.errors import DataError
 from simulators.noise import key, raw, uniform
-from simulators.parks import SimulatedPark
 from simulators.quantities import MICRO
 from simulators.series import Series, counted, readings
 from simulators.transforms import CLOCK, COUNTER, DIAL, METER, TRUTH, WIRE, Parcel
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from simulators.faults import Placed
-    from simulators.parks import SimulatedFirm, SimulatedPoint
+    from simulators.parks import SimulatedFirm, SimulatedPark, SimulatedPoint
     from simulators.scenarios import Scenario
     from simulators.totals import Effect
 
@@ -82,16 +82,7 @@ def build(scenario: Scenario) -> Stream:
     works = [_FirmWork(scenario, firm) for firm in firms]
     deliveries = [delivery for work in works for delivery in work.deliveries()]
     deliveries.sort(key=attrgetter("at_us"))
-    park = SimulatedPark(
-        scenario.park.code,
-        scenario.park.name_zh,
-        scenario.park.name_en,
-        scenario.seed,
-        scenario.park.origin,
-        scenario.park.target_packs,
-        scenario.park.zones,
-        tuple(firms),
-    )
+    park = replace(scenario.park, seed=scenario.seed, firms=tuple(firms))
     return Stream(tuple(deliveries), _truth(scenario, park, works, deliveries))
 
 
@@ -300,9 +291,16 @@ def _truth(
         flows=tuple(flows),
         flow_micro=np.array(flow_micro),
         faults=tuple(_fault_truth(placed) for placed in scenario.faults),
+        reports=tuple(_reports(scenario, park, works)),
+        deflators=park.deflators,
         messages=sum(isinstance(d.message, Batch) for d in deliveries),
         **held,
     )
+
+
+def _reports(scenario: Scenario, park: SimulatedPark, works: Sequence[_FirmWork]) -> list[Report]:
+    effects = {work.firm.code: work.effects for work in works}
+    return reports(park, scenario.start_us, scenario.end_us, effects=effects)
 
 
 def _point_truth(firm: SimulatedFirm, point: SimulatedPoint, *, conserved: bool) -> PointTruth:

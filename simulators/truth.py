@@ -19,6 +19,8 @@ import numpy as np
 
 from park.calendar import BUCKET_US
 from park.definition import ParkDefinition
+from park.figures import Deflator
+from simulators.business import Report
 from simulators.errors import DataError, UnknownName
 from simulators.quantities import MICRO, quantities
 
@@ -101,6 +103,9 @@ class Truth:
         quarantined: readings that should be in quarantine.
         messages: data messages delivered, redeliveries included.
         faults: what was done.
+        reports: what firms report of the whole months inside, in the order in which they enter it; what counts in the
+            end is the last of each name (`simulators.business.counted`).
+        deflators: the park's prices relative to base years.
     """
 
     scenario: str
@@ -121,6 +126,8 @@ class Truth:
     quarantined: int
     messages: int
     faults: tuple[FaultTruth, ...]
+    reports: tuple[Report, ...] = ()
+    deflators: tuple[Deflator, ...] = ()
 
     def row(self, firm: str, code: str) -> int:
         """Return the row of a point, or raise `UnknownName`."""
@@ -166,6 +173,8 @@ class Truth:
             "points": msgspec.to_builtins(self.points),
             "flows": self.flows,
             "faults": msgspec.to_builtins(self.faults),
+            "reports": msgspec.to_builtins(self.reports),
+            "deflators": msgspec.to_builtins(self.deflators),
             "conflicts": self.conflicts,
             "quarantined": self.quarantined,
             "messages": self.messages,
@@ -206,6 +215,8 @@ def load(path: str | os.PathLike[str]) -> Truth:
         points=msgspec.convert(about["points"], tuple[PointTruth, ...]),
         flows=tuple((firm, flow) for firm, flow in about["flows"]),
         faults=msgspec.convert(about["faults"], tuple[FaultTruth, ...]),
+        reports=msgspec.convert(about.get("reports", []), tuple[Report, ...]),
+        deflators=msgspec.convert(about.get("deflators", []), tuple[Deflator, ...]),
         conflicts=about["conflicts"],
         quarantined=about["quarantined"],
         messages=about["messages"],
