@@ -165,6 +165,18 @@ $$;
 CREATE TRIGGER alert_conflict AFTER INSERT ON reading_conflict
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION alert_conflict();
 
+CREATE FUNCTION alert_quarantine() RETURNS trigger
+LANGUAGE plpgsql SET search_path = greenpark, pg_temp AS $$
+BEGIN
+    INSERT INTO alert_mark (park_id, firm_id, t_from)
+    SELECT park_id, firm_id, min(received) FROM added
+    WHERE reason = 'future' AND firm_id IS NOT NULL GROUP BY park_id, firm_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER alert_quarantine AFTER INSERT ON quarantine
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION alert_quarantine();
+
 -- Rights ------------------------------------------------------------------------------------------------------------
 
 GRANT SELECT, INSERT, UPDATE, DELETE
