@@ -11,6 +11,7 @@ from park.edits import Edit
 from park.points import Direction, Installation, Kind, Label, Point
 from store.errors import UnknownNameError
 from store.graph import apply_relations
+from store.memberships import apply_memberships
 from store.queries import queries
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ async def apply_definition(connection: Connection, definition: ParkDefinition) -
     """
     sql = queries("registry")
     recomputed = points = 0
+    firm_ids: dict[str, int] = {}
     async with connection.transaction():
         park_id = await connection.fetchval(
             sql["upsert_park"], definition.code, definition.name_zh, definition.name_en, definition.time_zone
@@ -95,13 +97,16 @@ async def apply_definition(connection: Connection, definition: ParkDefinition) -
         for pack in definition.target_packs:
             await connection.execute(sql["adopt_pack"], park_id, pack)
         for firm in definition.firms:
-            recomputed += await _apply_firm(connection, park_id, zones, firm)
+            firm_ids[firm.code], changed = await _apply_firm(connection, park_id, firm)
+            recomputed += changed
             points += len(firm.points)
+        await apply_memberships(connection, park_id, zones, firm_ids, definition)
         recomputed += await apply_relations(connection, park_id, definition)
     return Applied(park_id, len(definition.firms), points, recomputed)
 
 
-async def _apply_firm(connection: Connection, park_id: int, zones: dict[str, int], firm: FirmDefinition) -> int:
+async def _apply_firm(connection: Connection, park_id: int, firm: FirmDefinition) -> tuple[int, int]:
+    """Apply one firm with its points; return its id and how many points are computed again."""
     sql = queries("registry")
     firm_id = await connection.fetchval(
         sql["upsert_firm"],
@@ -113,10 +118,6 @@ async def _apply_firm(connection: Connection, park_id: int, zones: dict[str, int
         firm.industry,
         firm.industrial,
     )
-    for flag, wanted in (("above_scale", firm.above_scale), ("key_energy_user", firm.key_energy_user)):
-        await connection.execute(sql["set_flag" if wanted else "clear_flag"], firm_id, flag)
-    for code in firm.zones:
-        await connection.execute(sql["set_zone"], firm_id, zones[code])
     units = {
         u.code: await connection.fetchval(sql["upsert_unit"], firm_id, u.code, u.name_zh, u.name_en) for u in firm.units
     }
@@ -126,7 +127,7 @@ async def _apply_firm(connection: Connection, park_id: int, zones: dict[str, int
         unit_id = None if point.unit_code is None else units[point.unit_code]
         edge_id = edges[point.edge] if point.edge else None
         recomputed += await _apply_point(connection, (park_id, firm_id, unit_id, edge_id), point)
-    return recomputed
+    return firm_id, recomputed
 
 
 async def _apply_point(

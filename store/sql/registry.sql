@@ -16,15 +16,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (park_id, code) DO UPDATE SET name_zh = $3, name_en = $4, uscc = $5, industry = $6, industrial = $7
 RETURNING firm_id
 
--- name: set_flag
-INSERT INTO firm_flag (firm_id, flag) VALUES ($1, $2) ON CONFLICT DO NOTHING
-
--- name: clear_flag
-DELETE FROM firm_flag WHERE firm_id = $1 AND flag = $2
-
--- name: set_zone
-INSERT INTO firm_zone (firm_id, zone_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
-
 -- name: upsert_unit
 INSERT INTO unit (firm_id, code, name_zh, name_en) VALUES ($1, $2, $3, $4)
 ON CONFLICT (firm_id, code) DO UPDATE SET name_zh = $3, name_en = $4
