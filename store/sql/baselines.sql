@@ -49,7 +49,7 @@ ORDER BY k.code, f.code, b.indicator_id, b.grain, b.baseline_id
 SELECT period, CASE WHEN reason IS NULL AND coverage >= $6 THEN coalesce(value, 'NaN') ELSE 'NaN' END AS value
 FROM indicator_value
 WHERE scope = 'firm' AND scope_id = $1 AND indicator_id = $2 AND grain = 'day' AND period >= $3
-    AND period < least($4, $5)
+    AND period < least($4::timestamptz, $5::timestamptz)
 ORDER BY period
 
 -- name: energy_unit
