@@ -55,7 +55,8 @@ class Gates(msgspec.Struct, frozen=True):
 
 GATES: Final[Mapping[str, Gates]] = {
     "month": Gates(),
-    "week": Gates(),
+    # A calendar year may hold 51 whole weeks only.
+    "week": Gates(base_days=51 * 7.0),
     # The guideline has monthly and hourly limits (15 and 30 %) only; days lie between them.
     "day": Gates(cv_rmse_percent=20.0),
 }
