@@ -78,8 +78,10 @@ JOIN park AS k ON k.park_id = s.park_id,
              AS u (grain, back), generate_series(0, 2) AS n) AS g
 
 -- name: indicator_revision
-INSERT INTO indicator_revision
-SELECT v.*, $1::timestamptz, v.run_id FROM indicator_value AS v WHERE v.park_id = $2::int AND v.closed AND v.grain = 'day'
+INSERT INTO indicator_revision (park_id, firm_id, scope, scope_id, indicator_id, grain, period, numerator, denominator,
+                                value, unit, coverage, reason, closed, revision, lineage, run_id, superseded, superseded_by)
+SELECT v.park_id, v.firm_id, v.scope, v.scope_id, v.indicator_id, v.grain, v.period, v.numerator, v.denominator,
+       v.value, v.unit, v.coverage, v.reason, v.closed, v.revision, v.lineage, v.run_id, $1::timestamptz, v.run_id FROM indicator_value AS v WHERE v.park_id = $2::int AND v.closed AND v.grain = 'day'
 
 -- name: standing
 -- Each target has a state that ceased to hold and one that holds.
@@ -132,4 +134,4 @@ WHERE EXISTS (SELECT FROM park WHERE park_id = $2::int) ON CONFLICT DO NOTHING
 
 -- name: park_target_pack
 INSERT INTO park_target_pack (park_id, pack_id)
-SELECT park_id, pack_id FROM park, target_pack WHERE park_id = $2::int AND loaded <= $1::timestamptz
+SELECT p.park_id, t.pack_id FROM park AS p, target_pack AS t WHERE p.park_id = $2::int AND t.loaded <= $1::timestamptz
