@@ -1,8 +1,9 @@
 """From the outbox to the receivers.
 
 A message is claimed for a lease, sent outside any transaction, then marked. A worker that dies in between leaves it to
-be sent again under the same key, so the receiver has it once. Each recipient has at most one message under way, and
-they are sent side by side, so a slow receiver keeps nobody else waiting.
+be sent again under the same key (at least once; the receiver that keeps keys has it once). Each recipient has at most
+one message under way in a worker, and they are sent side by side, so a slow receiver keeps nobody else waiting. What
+quiet hours or a recipient's limit hold back goes to `alerts.summary`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import structlog
 
 from alerts import metrics
 from alerts.errors import ChannelError, RefusedError
-from store import outbox
+from alerts.notices import channel_works
+from alerts.pacing import Hold, verdict
+from store import outbox, recipients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from alerts.channels import Channel
     from alerts.settings import AlertsSettings
     from store.outbox import Message
-    from store.pool import Pool
+    from store.pool import Connection, Pool
 
     Clock = Callable[[], datetime]
     Chance = Callable[[], float]
@@ -41,6 +44,19 @@ def pause_s(attempts: int, chance: float, *, first_s: float, longest_s: float) -
     """
     whole_s = min(first_s * 2.0 ** min(attempts - 1, 60), longest_s)
     return whole_s * (0.5 + 0.5 * chance)
+
+
+async def rung_within(bell: asyncio.Event, seconds: float) -> None:
+    """Wait until the bell rings, at most so long.
+
+    `asyncio.wait_for` would lose a cancellation that comes in the same turn of the loop as the bell (Python 3.11), and
+    its caller would go on for ever.
+    """
+    ringing = asyncio.create_task(bell.wait(), name="bell")
+    try:
+        await asyncio.wait({ringing}, timeout=seconds)
+    finally:
+        ringing.cancel()
 
 
 class Delivery:
@@ -74,18 +90,15 @@ class Delivery:
         async with asyncio.TaskGroup() as group:
             while True:
                 rung.clear()
-                for message in await self._claim():
+                for message in await self._claim(rung):
                     self._busy.add(message.recipient_id)
                     group.create_task(self._deliver(message, rung), name=f"deliver {message.outbox_id}")
-                try:
-                    await asyncio.wait_for(rung.wait(), self._settings.deliver_every_s)
-                except TimeoutError:
-                    continue
+                await rung_within(rung, self._settings.deliver_every_s)
 
-    async def _claim(self) -> list[Message]:
+    async def _claim(self, rung: asyncio.Event) -> list[Message]:
         now = self._clock()
         async with self._pool.acquire() as connection:
-            expired = await outbox.expire(connection, now)
+            await self._expire(connection, now)
             waiting = await outbox.backlog(connection)
             free = self._settings.in_flight - len(self._busy)
             lease_s = self._settings.send_timeout_s + self._settings.lease_margin_s
@@ -94,14 +107,39 @@ class Delivery:
                 if free > 0 and waiting.waiting
                 else []
             )
-        if expired:
-            metrics.EXPIRED.inc(expired)
-            _log.error("messages_expired", count=expired, advice="see last_error in the outbox")
+            wanted = []
+            for message in found:
+                hold = verdict(message, now, summary_every_s=self._settings.summary_every_s)
+                if hold is None:
+                    wanted.append(message)
+                else:
+                    await self._hold(connection, message, hold, now)
+                    rung.set()  # there may be another one for the same recipient that may go
         metrics.WAITING.set(waiting.waiting)
         metrics.OLDEST_WAITING_SECONDS.set(
             0 if waiting.oldest is None else max((now - waiting.oldest).total_seconds(), 0)
         )
-        return found
+        return wanted
+
+    async def _expire(self, connection: Connection, now: datetime) -> None:
+        """Give up what is past its time; where the receiver was at fault, that is a failing channel."""
+        gone = await outbox.expire(connection, now)
+        if not gone:
+            return
+        for one in gone:
+            if one.last_error is not None:
+                await recipients.note_failure(connection, one.recipient_id, now, one.last_error, refused=True)
+        metrics.EXPIRED.inc(len(gone))
+        _log.error("messages_expired", count=len(gone), advice="see last_error in the outbox")
+
+    async def _hold(self, connection: Connection, message: Message, hold: Hold, now: datetime) -> None:
+        count = await outbox.hold(
+            connection, message.outbox_id, until=hold.until, reason=hold.reason, severities=hold.severities, now=now
+        )
+        metrics.HELD.labels(hold.reason).inc(count)
+        _log.debug(
+            "messages_held", recipient_id=message.recipient_id, reason=hold.reason, count=count, until=str(hold.until)
+        )
 
     async def _deliver(self, message: Message, rung: asyncio.Event) -> None:
         """Send one message and note what became of it."""
@@ -111,16 +149,8 @@ class Delivery:
         finally:
             self._busy.discard(message.recipient_id)
         seconds = time.perf_counter() - started
-        async with self._pool.acquire() as connection:
-            if failure is None:
-                result = "delivered"
-                await outbox.mark_delivered(connection, message.outbox_id, self._clock())
-            elif isinstance(failure, RefusedError):
-                result = "refused"
-                await outbox.mark_refused(connection, message.outbox_id, str(failure))
-            else:
-                result = "failed"
-                await outbox.mark_retry(connection, message.outbox_id, self._again(message, failure), str(failure))
+        async with self._pool.acquire() as connection, connection.transaction():
+            result = await self._note(connection, message, failure)
         rung.set()
         known = message.channel if message.channel in self._channels else "unknown"
         metrics.SENT.labels(known, result).inc()
@@ -135,6 +165,22 @@ class Delivery:
             seconds=round(seconds, 3),
             error=None if failure is None else str(failure),
         )
+
+    async def _note(self, connection: Connection, message: Message, failure: ChannelError | None) -> str:
+        now = self._clock()
+        if failure is None:
+            await outbox.mark_delivered(connection, message.outbox_id, now)
+            failed_since = await recipients.note_success(connection, message.recipient_id)
+            if failed_since is not None:
+                await channel_works(connection, self._settings, message.recipient_id, failed_since, now)
+            return "delivered"
+        refused = isinstance(failure, RefusedError)
+        await recipients.note_failure(connection, message.recipient_id, now, str(failure), refused=refused)
+        if refused:
+            await outbox.mark_refused(connection, message.outbox_id, str(failure))
+            return "refused"
+        await outbox.mark_retry(connection, message.outbox_id, self._again(message, failure), str(failure))
+        return "failed"
 
     async def _send(self, message: Message) -> ChannelError | None:
         channel = self._channels.get(message.channel)

@@ -2,6 +2,7 @@
 
 AlertsError
 ├── StartError           the process cannot start; says what is missing and what to do
+├── AddressError         where a recipient's address is kept, it cannot be had
 └── ChannelError         a message could not be handed over this time
     └── RefusedError     the receiver will never take this message: sending it again is useless
 
@@ -17,6 +18,10 @@ class AlertsError(Exception):
 
 class StartError(AlertsError):
     """The process cannot start."""
+
+
+class AddressError(AlertsError):
+    """An address cannot be had from where it is kept. Its text must hold no address: addresses carry secrets."""
 
 
 class ChannelError(AlertsError):

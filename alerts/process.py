@@ -14,7 +14,8 @@ import structlog
 
 from alerts import metrics, rules
 from alerts.channels import open_channels
-from alerts.delivery import Delivery, pause_s
+from alerts.delivery import Delivery, pause_s, rung_within
+from alerts.duties import attend
 from alerts.errors import StartError
 from alerts.evaluate import Memory, evaluate, publish_rules
 from store.errors import StoreError, UnreachableError
@@ -90,6 +91,7 @@ class _Room:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._kept_up("evaluation", self._evaluation), name="alerts evaluation")
             group.create_task(self._kept_up("delivery", self._delivery), name="alerts delivery")
+            group.create_task(self._kept_up("duties", self._duties), name="alerts duties")
 
     async def _kept_up(self, loop: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begin again, with a growing pause, whenever the database goes away."""
@@ -143,8 +145,7 @@ class _Room:
                     seconds=round(seconds, 3),
                 )
                 await asyncio.sleep(max(settings.min_pass_s - seconds, 0.0))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), settings.evaluate_every_s)
+                await rung_within(self._news, settings.evaluate_every_s)
         finally:
             # A connection that is lost already has nothing to say good-bye to.
             with suppress(*_LOST):
@@ -157,9 +158,21 @@ class _Room:
                 self._parks.add(int(part))
         self._news.set()
 
+    async def _duties(self) -> None:
+        """Look after what is due by the clock."""
+        connection = await connect(self._settings.database_url, application="greenpark alerts duties")
+        try:
+            while True:
+                if await attend(connection, self._settings, _now()):
+                    self._due.set()
+                await asyncio.sleep(self._settings.attend_every_s)
+        finally:
+            with suppress(*_LOST):
+                await asyncio.shield(connection.close(timeout=5))
+
     async def _delivery(self) -> None:
         settings = self._settings
-        channels = open_channels(settings.send_timeout_s)
+        channels = open_channels(settings)
         try:
             async with open_pool(settings.database_url, application="greenpark alerts delivery", max_size=4) as pool:
                 delivery = Delivery(pool, channels, settings, _now, random.random)

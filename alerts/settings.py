@@ -25,6 +25,14 @@ class AlertsSettings:
         in_flight: how many messages are on their way at once, one per recipient.
         send_timeout_s: how long one receiver may take.
         lease_margin_s: how much longer than that a claimed message is left alone, before another worker sends it again.
+        attend_every_s: how often to look for summaries, escalations, digests and failing channels that are due.
+        summary_every_s: how long after a recipient's limit was reached the summary of what it held back comes.
+        channel_alarm_s: how long a recipient's channel may fail before others are told.
+        channel_threads: how many sends of channels that block run at once; one that hangs keeps its thread.
+        email_url_file: file with the account that sends e-mail, as an Apprise URL:
+            `mailtos://user:password@host:port?from=alerts@park.example`.
+        sms_url_file: file with the account of the SMS gateway: `aliyunsms://KEY_ID:KEY_SECRET@TEMPLATE_CODE/?sign=SIGN_NAME`.
+        address_key_file: file with the key that seals addresses in the database; `greenpark recipient seal` makes it.
         message_ttl_s: after this long an undelivered message is given up and reported as expired.
         backoff_s, backoff_max_s: first and longest pause before a message is tried again.
     """
@@ -41,6 +49,13 @@ class AlertsSettings:
     deliver_every_s: float = 1.0
     in_flight: int = 32
     send_timeout_s: float = 10.0
+    attend_every_s: float = 5.0
+    summary_every_s: float = 900.0
+    channel_alarm_s: float = 300.0
+    channel_threads: int = 16
+    email_url_file: Path | None = None
+    sms_url_file: Path | None = None
+    address_key_file: Path | None = None
     lease_margin_s: float = 30.0
     message_ttl_s: float = 86_400.0
     backoff_s: float = 5.0

@@ -6,19 +6,29 @@ All of it happens in the transaction that records the transition, so that one is
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from alerts import message, routing
-from store import outbox
+from alerts import message, oncall, routing
+from alerts.engine import State
+from park.calendar import zone
+from park.errors import IndicatorError
+from park.indicators import load_catalogue
+from store import briefing, duty, outbox, recipients
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from alerts.engine import Transition
     from alerts.rules import Rule
     from alerts.settings import AlertsSettings
+    from store.briefing import Value
     from store.pool import Connection
+    from store.recipients import AreaRow, RecipientRow
     from store.samples import Subject
+
+_CHARTED: Final = 48
+"""How many values the chart of a message has: twelve hours of quarter hours, two days of hours."""
 
 
 async def tell(
@@ -32,28 +42,98 @@ async def tell(
     transition_id: int,
     now: datetime,
 ) -> int:
-    """Put the messages of one transition into the outbox, in the caller's transaction; return how many."""
+    """Put the messages of one transition into the outbox, in the caller's transaction; return how many.
+
+    The beginning goes to whoever it concerns now; the end to whoever was told of the episode before.
+    """
     if not routing.is_told(transition):
         return 0
-    everybody = await outbox.recipients(connection, subject.park_id)
-    chosen = routing.recipients_of(subject.park_id, subject.firm_id, rule.severity, everybody)
+    everybody = await recipients.recipients(connection, subject.park_id)
+    if routing.is_end(transition):
+        told = await outbox.told(connection, episode_id)
+        chosen = [one for one in everybody if one.recipient_id in told]
+    else:
+        chosen = await _chosen(connection, rule, subject, everybody, now)
+    if not chosen:
+        return 0
+    series = await _series(connection, rule, subject, transition)
+    bodies: dict[str, dict[str, Any]] = {}
     for recipient in chosen:
-        body = message.compose(
-            rule,
-            subject,
-            transition,
-            episode_id=episode_id,
-            locale=recipient.locale,
-            public_url=settings.public_url,
-        )
+        if recipient.locale not in bodies:
+            bodies[recipient.locale] = message.compose(
+                rule,
+                subject,
+                transition,
+                episode_id=episode_id,
+                locale=recipient.locale,
+                public_url=settings.public_url,
+                series=series,
+            )
         await outbox.enqueue(
             connection,
             episode_id=episode_id,
             transition_id=transition_id,
             recipient_id=recipient.recipient_id,
             dedupe_key=message.dedupe_key(message.cause_key(rule, subject), transition, recipient.recipient_id),
-            body=body,
+            body=bodies[recipient.locale],
             due=now,
             expires=now + timedelta(seconds=settings.message_ttl_s),
         )
     return len(chosen)
+
+
+async def _chosen(
+    connection: Connection, rule: Rule, subject: Subject, everybody: Sequence[RecipientRow], now: datetime
+) -> list[RecipientRow]:
+    if not everybody:
+        return []
+    tz = zone(subject.time_zone)
+    areas: dict[int, list[AreaRow]] = {}
+    for area in await recipients.areas(connection, subject.park_id):
+        areas.setdefault(area.recipient_id, []).append(area)
+    turns = oncall.all_on_duty(
+        await duty.rotations(connection, subject.park_id),
+        await duty.stand_ins(connection, subject.park_id, now),
+        now,
+        tz,
+    )
+    carrier, zones = await recipients.whereabouts(
+        connection, subject.scope, subject.scope_id, subject.firm_id, now.astimezone(tz).date()
+    )
+    carriers = frozenset(_carriers(rule) if carrier is None else [carrier])
+    matter = routing.Matter(
+        park_id=subject.park_id,
+        firm_id=subject.firm_id,
+        severity=rule.severity,
+        carriers=carriers,
+        topics=routing.topics_of(message.kind_of(rule), carriers, getattr(rule, "indicator", "")),
+        zones=frozenset(zones),
+    )
+    return routing.recipients_of(matter, everybody, areas, {turn.recipient_id for turn in turns.values()})
+
+
+def _carriers(rule: Rule) -> set[str]:
+    """Return the carriers that a rule's indicators read, or that it chooses its subjects by."""
+    found = set(rule.where.carriers)
+    named = getattr(rule, "indicator", None)
+    for indicator in (*getattr(rule, "indicators", ()), *([named] if named else [])):
+        try:
+            of = load_catalogue().by_id(indicator)
+        except IndicatorError:
+            continue
+        found |= {carrier for term in (*of.numerator, *of.denominator) for carrier in term.carriers}
+    return found
+
+
+async def _series(connection: Connection, rule: Rule, subject: Subject, transition: Transition) -> list[Value]:
+    """Return what the chart shows: the indicator that the rule is about, or the flow through the point."""
+    if transition.to_state is not State.OPEN:
+        return []
+    indicator, grain = getattr(rule, "indicator", None), getattr(rule, "grain", "bucket")
+    if indicator is not None:
+        return await briefing.recent_indicator(
+            connection, subject.scope, subject.scope_id, indicator, grain, transition.at, _CHARTED
+        )
+    if subject.scope == "point":
+        return await briefing.recent_use(connection, subject.scope_id, transition.at, _CHARTED)
+    return []

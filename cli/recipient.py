@@ -49,7 +49,7 @@ def add(
     echo https://example.org/hook/TOKEN | greenpark recipient add tongliang --name "duty office"
     """
     from alerts.channels import CHANNELS  # noqa: PLC0415
-    from store import outbox, registry  # noqa: PLC0415
+    from store import recipients, registry  # noqa: PLC0415
     from store.errors import UnknownNameError  # noqa: PLC0415
 
     if channel not in CHANNELS:
@@ -62,7 +62,7 @@ def add(
         firm_ids = {row.code: row.firm_id for row in await registry.firms(connection, park_id)}
         if firm is not None and firm not in firm_ids:
             raise UnknownNameError("firm", f"{park}/{firm}")
-        return await outbox.add_recipient(
+        return await recipients.add_recipient(
             connection,
             park_id=park_id,
             firm_id=None if firm is None else firm_ids[firm],
@@ -80,7 +80,7 @@ def add(
 @app.command("list")
 def list_all(park: OfPark = None, settings: SettingsFile = None, json_output: Json = False) -> None:
     """List who is told; of an address, only its host is shown."""
-    from store.outbox import list_recipients  # noqa: PLC0415
+    from store.recipients import list_recipients  # noqa: PLC0415
 
     found = ask(settings, lambda connection: list_recipients(connection, park))
     documents = [
@@ -107,7 +107,7 @@ def remove(
     json_output: Json = False,
 ) -> None:
     """Tell somebody nothing more. What was sent stays on record, what waits is given up, the address is forgotten."""
-    from store.outbox import remove_recipient  # noqa: PLC0415
+    from store.recipients import remove_recipient  # noqa: PLC0415
 
     given_up = ask(settings, lambda connection: remove_recipient(connection, recipient_id))
     document = {"recipient_id": recipient_id, "messages_given_up": given_up}

@@ -1,7 +1,7 @@
-"""Recipients, and messages on their way to them.
+"""Messages on their way to recipients.
 
 A message is claimed for a lease, sent outside any transaction, and marked. A worker that dies in between leaves it to
-be sent again under the same key.
+be sent again under the same key. What quiet hours or the recipient's limit hold back ends in a summary.
 """
 
 from __future__ import annotations
@@ -9,43 +9,81 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from store.errors import UnknownNameError
 from store.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from datetime import datetime
+    from collections.abc import Collection, Sequence
+    from datetime import datetime, time
 
     from store.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientRow:
-    """Somebody who is told; `firm_id` None: a manager of the whole park. The address may hold a secret."""
-
-    recipient_id: int
-    park_id: int
-    firm_id: int | None
-    name: str
-    channel: str
-    address: str = field(repr=False)
-    locale: str
-    min_severity: str
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
-    """One claimed message. `attempts` counts this one."""
+    """One claimed message, and what its recipient wishes. `attempts` counts this one.
+
+    Attributes:
+        held_reason: why it was held back before, None if it was not.
+        sent_last_hour: how many messages of episodes the recipient was sent in the hour before.
+        summary_due: when the recipient's next summary comes; None: nothing is held back.
+        follows_held: whether an earlier message of the same episode is held back.
+    """
 
     outbox_id: int
     recipient_id: int
-    episode_id: int
+    episode_id: int | None
+    kind: str
+    severity: str
     dedupe_key: str
     body: dict[str, Any]
     attempts: int
     created: datetime
+    held_reason: str | None
     channel: str
     address: str = field(repr=False)
+    locale: str
+    quiet_from: time | None
+    quiet_to: time | None
+    quiet_min_severity: str
+    hourly_limit: int
+    time_zone: str
+    sent_last_hour: int
+    summary_due: datetime | None
+    follows_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that is held back."""
+
+    outbox_id: int
+    dedupe_key: str
+    episode_id: int | None
+    severity: str
+    body: dict[str, Any]
+    held_reason: str
+    held_until: datetime
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFor:
+    """A recipient for whom messages are held back."""
+
+    recipient_id: int
+    locale: str
+    quiet_from: time | None
+    quiet_to: time | None
+    quiet_min_severity: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A message that was given up, and the last reason why it had not arrived."""
+
+    recipient_id: int
+    last_error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,79 +94,70 @@ class Backlog:
     oldest: datetime | None
 
 
-async def recipients(connection: Connection, park_id: int) -> list[RecipientRow]:
-    """Return everybody who is told anything of a park."""
-    return [RecipientRow(**dict(row)) for row in await connection.fetch(queries("outbox")["recipients"], park_id)]
-
-
-async def add_recipient(
-    connection: Connection,
-    *,
-    park_id: int,
-    firm_id: int | None,
-    name: str,
-    channel: str,
-    address: str,
-    locale: str = "zh-CN",
-    min_severity: str = "info",
-) -> int:
-    """Add somebody, or change name, language and severity of who has this address already; return the id."""
-    recipient_id: int = await connection.fetchval(
-        queries("outbox")["add_recipient"], park_id, firm_id, name, channel, address, locale, min_severity
-    )
-    return recipient_id
-
-
 @dataclass(frozen=True, slots=True)
-class NamedRecipient:
-    """Somebody who is told, with the codes of park and firm. The address may hold a secret."""
+class Fate:
+    """What became of a message."""
 
-    recipient_id: int
-    park: str
-    firm: str | None
-    name: str
-    channel: str
-    address: str = field(repr=False)
-    locale: str
-    min_severity: str
-
-
-async def list_recipients(connection: Connection, park: str | None = None) -> list[NamedRecipient]:
-    """Return who is told anything of a park (by code) or of all."""
-    rows = await connection.fetch(queries("outbox")["recipients_listed"], park)
-    return [NamedRecipient(**dict(row)) for row in rows]
-
-
-async def remove_recipient(connection: Connection, recipient_id: int) -> int:
-    """Tell somebody nothing more and forget the address; return how many waiting messages that gave up.
-
-    What was sent stays on record.
-
-    Raises:
-        UnknownNameError: no such recipient, or removed before.
-    """
-    sql = queries("outbox")
-    async with connection.transaction():
-        if await connection.fetchval(sql["remove_recipient"], recipient_id) is None:
-            raise UnknownNameError("recipient", str(recipient_id))
-        return len(await connection.fetch(sql["expire_of_recipient"], recipient_id))
+    outbox_id: int
+    state: str
+    attempts: int
+    last_error: str | None
 
 
 async def enqueue(
     connection: Connection,
     *,
     episode_id: int,
-    transition_id: int,
+    transition_id: int | None,
     recipient_id: int,
     dedupe_key: str,
     body: dict[str, Any],
     due: datetime,
     expires: datetime,
-) -> None:
-    """Put a message into the outbox, in the caller's transaction; a key that is there already changes nothing."""
-    await connection.execute(
-        queries("outbox")["enqueue"], episode_id, transition_id, recipient_id, dedupe_key, body, due, expires
+    kind: str = "episode",
+) -> int | None:
+    """Put a message about an episode into the outbox, in the caller's transaction; return its id.
+
+    A key that is there already changes nothing and returns None.
+
+    Raises:
+        asyncpg.CheckViolationError, asyncpg.ForeignKeyViolationError: the recipient is another firm's or park's.
+    """
+    found: int | None = await connection.fetchval(
+        queries("outbox")["enqueue"],
+        episode_id,
+        transition_id,
+        recipient_id,
+        kind,
+        dedupe_key,
+        body,
+        due,
+        expires,
     )
+    return found
+
+
+async def enqueue_other(
+    connection: Connection,
+    *,
+    recipient_id: int,
+    kind: str,
+    severity: str,
+    dedupe_key: str,
+    body: dict[str, Any],
+    due: datetime,
+    expires: datetime,
+) -> int | None:
+    """Put a message of no single episode into the outbox; return its id, None if its key was there already."""
+    found: int | None = await connection.fetchval(
+        queries("outbox")["enqueue_other"], recipient_id, kind, severity, dedupe_key, body, due, expires
+    )
+    return found
+
+
+async def told(connection: Connection, episode_id: int) -> set[int]:
+    """Return who has a message of an episode."""
+    return {row["recipient_id"] for row in await connection.fetch(queries("outbox")["told"], episode_id)}
 
 
 async def claim(
@@ -137,6 +166,50 @@ async def claim(
     """Take at most `limit` due messages, one per recipient and none of the `busy` ones, for `lease_s` seconds."""
     rows = await connection.fetch(queries("outbox")["claim"], now, limit, lease_s, list(busy))
     return [Message(**dict(row)) for row in rows]
+
+
+async def hold(
+    connection: Connection,
+    outbox_id: int,
+    *,
+    until: datetime,
+    reason: str,
+    severities: Sequence[str],
+    now: datetime,
+) -> int:
+    """Hold a claimed message back, with whatever of these severities is due to the same recipient; return how many."""
+    done: str = await connection.execute(queries("outbox")["hold"], outbox_id, until, reason, list(severities), now)
+    return int(done.rpartition(" ")[2])
+
+
+async def recipients_with_held(connection: Connection, now: datetime) -> list[int]:
+    """Return the recipients for whom a summary is due."""
+    rows = await connection.fetch(queries("outbox")["recipients_with_held"], now)
+    return [row["recipient_id"] for row in rows]
+
+
+async def lock_held(connection: Connection, recipient_id: int) -> tuple[HeldFor, list[Held]] | None:
+    """Reserve what is held back for a recipient until the transaction ends; None: another worker has it."""
+    row = await connection.fetchrow(queries("outbox")["lock_recipient"], recipient_id)
+    if row is None:
+        return None
+    rows = await connection.fetch(queries("outbox")["held"], recipient_id)
+    return HeldFor(**dict(row)), [Held(**dict(row)) for row in rows]
+
+
+async def postpone(connection: Connection, outbox_ids: Sequence[int], until: datetime) -> None:
+    """Hold messages back until later."""
+    await connection.execute(queries("outbox")["postpone"], list(outbox_ids), until)
+
+
+async def release(connection: Connection, outbox_id: int, due: datetime) -> None:
+    """Let a held message go after all."""
+    await connection.execute(queries("outbox")["release"], outbox_id, due)
+
+
+async def mark_summarised(connection: Connection, outbox_ids: Sequence[int], summary_id: int) -> None:
+    """Note which summary tells of held messages instead."""
+    await connection.execute(queries("outbox")["summarised"], list(outbox_ids), summary_id)
 
 
 async def mark_delivered(connection: Connection, outbox_id: int, at: datetime) -> None:
@@ -154,11 +227,16 @@ async def mark_refused(connection: Connection, outbox_id: int, error: str) -> No
     await connection.execute(queries("outbox")["refused"], outbox_id, error)
 
 
-async def expire(connection: Connection, now: datetime) -> int:
-    """Give up what is past its time and return how many messages that were."""
-    return len(await connection.fetch(queries("outbox")["expire"], now))
+async def expire(connection: Connection, now: datetime) -> list[Expired]:
+    """Give up what is past its time and return it."""
+    return [Expired(**dict(row)) for row in await connection.fetch(queries("outbox")["expire"], now)]
 
 
 async def backlog(connection: Connection) -> Backlog:
     """Return what waits."""
     return Backlog(**dict(await connection.fetchrow(queries("outbox")["backlog"])))
+
+
+async def fate(connection: Connection, outbox_id: int) -> Fate:
+    """Return what became of a message."""
+    return Fate(**dict(await connection.fetchrow(queries("outbox")["fate"], outbox_id)))

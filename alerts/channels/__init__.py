@@ -1,13 +1,22 @@
-"""Ways to reach people, by name. A new one is a module beside this file and a line in `CHANNELS`."""
+"""Ways to reach people, by name. A new one is a module beside this file and a line in `CHANNELS`.
+
+`webhook` and `email` tell a receiver the key of a message, so that one that came twice can be dropped. The others are
+robots and gateways of others, which know no keys: a message whose answer was lost is seen twice there.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from alerts.addresses import Sealed, read_key
+from alerts.channels.threads import Threads
 from alerts.channels.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from alerts.settings import AlertsSettings
 
 
 class Channel(Protocol):
@@ -30,12 +39,49 @@ class Channel(Protocol):
         """Give back what was opened."""
 
 
-CHANNELS: Final[dict[str, Callable[[float], Channel]]] = {
-    # name as it stands in `recipient.channel`: from the time-out in seconds to a channel
-    "webhook": Webhook,
+def _webhook(settings: AlertsSettings, _threads: Threads) -> Channel:
+    return Webhook(settings.send_timeout_s)
+
+
+def _email(settings: AlertsSettings, threads: Threads) -> Channel:
+    from alerts.channels.email import Email  # noqa: PLC0415  (Apprise is loaded where it is used)
+
+    return Email(settings.email_url_file, threads)
+
+
+def _sms(settings: AlertsSettings, threads: Threads) -> Channel:
+    from alerts.channels.sms import Sms  # noqa: PLC0415
+
+    return Sms(settings.sms_url_file, threads)
+
+
+def _robot(name: str) -> Callable[[AlertsSettings, Threads], Channel]:
+    def make(_settings: AlertsSettings, threads: Threads) -> Channel:
+        from alerts.channels.robots import Robot  # noqa: PLC0415
+
+        return Robot(name, threads)
+
+    return make
+
+
+CHANNELS: Final[dict[str, Callable[[AlertsSettings, Threads], Channel]]] = {
+    # name as it stands in `recipient.channel`
+    "webhook": _webhook,
+    "email": _email,
+    "sms": _sms,
+    "wecom": _robot("wecom"),
+    "dingtalk": _robot("dingtalk"),
+    "feishu": _robot("feishu"),
+    "apprise": _robot("apprise"),
 }
 
 
-def open_channels(timeout_s: float) -> dict[str, Channel]:
-    """Open every channel."""
-    return {name: make(timeout_s) for name, make in CHANNELS.items()}
+def open_channels(settings: AlertsSettings) -> dict[str, Channel]:
+    """Return every channel, opened when a message needs it; then it is told too if an account or a key is lacking.
+
+    Raises:
+        StartError: the key file is set and cannot be used.
+    """
+    threads = Threads(settings.channel_threads, settings.send_timeout_s)
+    key = None if settings.address_key_file is None else read_key(settings.address_key_file)
+    return {name: Sealed(partial(make, settings, threads), key) for name, make in CHANNELS.items()}

@@ -40,9 +40,9 @@ from edge.process import open_buffer
 from simulators.modbus import edge_devices
 from store import overview
 from store.indicators import waiting_parks
-from store.outbox import add_recipient
 from store.pool import connected
 from store.readings import find_batch
+from store.recipients import add_recipient
 from store.registry import apply_definition, edges
 from store.tenants import add_tenant, add_token
 from streams.process import pass_park

@@ -16,8 +16,9 @@ from alerts.settings import AlertsSettings
 from park.definition import FirmDefinition, InstallationDefinition, ParkDefinition, PointDefinition
 from park.points import Direction, Kind
 from store.episodes import add_transition
-from store.outbox import add_recipient, enqueue
+from store.outbox import enqueue
 from store.pool import connect
+from store.recipients import add_recipient
 from store.registry import apply_definition
 
 if TYPE_CHECKING:
@@ -131,16 +132,17 @@ class World:
             **more,
         )
 
-    async def episode(self) -> tuple[int, int]:
-        """Make an episode and return its id and a transition's."""
+    async def episode(self, firm: str = "a", severity: str = "warning") -> tuple[int, int]:
+        """Make an episode of a firm and return its id and a transition's."""
         episode_id = await self.connection.fetchval(
             "INSERT INTO episode (park_id, firm_id, rule_id, rule_version, cause_key, scope, scope_id, state, severity,"
             " began, opened, title_zh, title_en, evidence, seen)"
-            " SELECT $1, $2, 'r', 1, 'c' || count(*), 'firm', $2, 'open', 'warning', $3, $3, '', '', '{}', $3"
+            " SELECT $1, $2, 'r', 1, 'c' || count(*), 'firm', $2, 'open', $4, $3, $3, 'Z', 'E', '{}', $3"
             " FROM episode RETURNING episode_id",
             self.park_id,
-            self.firms["a"],
+            self.firms[firm],
             T0,
+            severity,
         )
         return episode_id, await add_transition(self.connection, episode_id, "pending", "open", T0, by="engine")
 

@@ -49,7 +49,7 @@ asyncio.run(run(settings, stop=asyncio.Event()))
 async def delivering(world: World, **more: Any) -> AsyncIterator[asyncio.Event]:
     """Deliver in the background for the length of a block."""
     settings = replace(world.settings, **QUICK | more)
-    channels = open_channels(settings.send_timeout_s)
+    channels = open_channels(settings)
     rung = asyncio.Event()
     async with open_pool(world.url, application="test", max_size=4) as pool:
         delivery = Delivery(pool, channels, settings, lambda: datetime.now(UTC), lambda: 0.5)
@@ -100,11 +100,11 @@ async def test_each_message_arrives_once_through_errors_and_a_killed_worker(
 
     receiver.answer = answer
     (tmp_path / "rules.toml").write_text("")
-    episodes = [await world.episode() for _ in range(3)]
     keys = []
     for k, firm in enumerate((None, "a", "b")):
         recipient = await world.recipient(f"{receiver.url}/{firm}", firm)
-        for n, episode in enumerate(episodes):
+        for n in range(3):
+            episode = await world.episode(firm or "a")
             keys.append(f"{k}-{n}")
             await world.send(recipient, keys[-1], episode=episode)
 

@@ -34,7 +34,7 @@ def worst(rule: rules.Rule) -> list[Sample]:
 def test_every_shipped_rule_can_be_told(rule: rules.Rule, locale: str) -> None:
     """Open, resolved and retracted: each names firm, limit, coverage and link, and is plain JSON."""
     subject = POINT if isinstance(rule, rules.Rate | rules.Silence) else SUBJECT
-    rule = msgspec.structs.replace(rule, max_gap_s=3600.0)
+    rule = msgspec.structs.replace(rule, max_gap_s=3600.0, hold_open_s=0.0, hold_clear_s=0.0)
     *_, opened, resolved = step(rule, None, worst(rule)).transitions
     assert (opened.to_state, resolved.to_state) == (State.OPEN, State.RESOLVED)
     retracted = finish(resolved.after, State.RETRACTED, T0, "disproved")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.routing import recipients_of
+from alerts.routing import Matter, recipients_of
 from alerts.rules import Severity
-from store.outbox import RecipientRow
+from store.recipients import RecipientRow
 
 
 def _recipient(number: int, park: int, firm: int | None, severity: str) -> RecipientRow:
@@ -31,7 +31,7 @@ def test_a_firm_hears_only_of_itself(
     everybody: list[RecipientRow], park: int, firm: int | None, severity: Severity
 ) -> None:
     """Nobody of another park or firm is chosen, and nobody whom it concerns is left out."""
-    chosen = recipients_of(park, firm, severity, everybody)
+    chosen = recipients_of(Matter(park, firm, severity), everybody)
     for person in everybody:
         concerned = person.park_id == park and (person.firm_id is None or (firm is not None and person.firm_id == firm))
         heard = severity.rank >= Severity(person.min_severity).rank

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from park.definition import FirmDefinition, ParkDefinition
-from store import outbox
+from store import outbox, recipients
 from store.errors import UnknownNameError
 from store.pool import connected
 from store.registry import apply_definition
@@ -40,7 +40,7 @@ async def park(database_url: str) -> AsyncIterator[tuple[Any, int]]:
 
 
 async def add(connection: Any, park_id: int, address: str) -> int:
-    return await outbox.add_recipient(
+    return await recipients.add_recipient(
         connection, park_id=park_id, firm_id=None, name="managers", channel="webhook", address=address
     )
 
@@ -50,13 +50,13 @@ async def test_a_removed_recipient_is_told_nothing_more(park) -> None:
     connection, park_id = park
     first = await add(connection, park_id, "http://x/secret")
     other = await add(connection, park_id, "http://y/")
-    assert await outbox.remove_recipient(connection, first) == 0
-    assert [row.recipient_id for row in await outbox.recipients(connection, park_id)] == [other]
-    assert [(row.recipient_id, row.park) for row in await outbox.list_recipients(connection, "p")] == [(other, "p")]
+    assert await recipients.remove_recipient(connection, first) == 0
+    assert [row.recipient_id for row in await recipients.recipients(connection, park_id)] == [other]
+    assert [(row.recipient_id, row.park) for row in await recipients.list_recipients(connection, "p")] == [(other, "p")]
     assert "secret" not in str(await connection.fetch("SELECT * FROM recipient"))
     assert await add(connection, park_id, "http://x/secret") not in {first, other}
     with pytest.raises(UnknownNameError, match="greenpark recipient list"):
-        await outbox.remove_recipient(connection, first)
+        await recipients.remove_recipient(connection, first)
 
 
 async def test_messages_on_their_way_to_a_removed_recipient_are_given_up_and_kept(park) -> None:
@@ -78,7 +78,7 @@ async def test_messages_on_their_way_to_a_removed_recipient_are_given_up_and_kep
         )
     [first] = await outbox.claim(connection, NOW, limit=1, lease_s=1)
     await outbox.mark_delivered(connection, first.outbox_id, NOW)
-    assert await outbox.remove_recipient(connection, recipient_id) == 1
+    assert await recipients.remove_recipient(connection, recipient_id) == 1
     rows = await connection.fetch("SELECT dedupe_key, state FROM outbox ORDER BY outbox_id")
     assert [tuple(row) for row in rows] == [("delivered", "delivered"), ("waiting", "expired")]
     assert await outbox.claim(connection, NOW + timedelta(hours=1), limit=9, lease_s=1) == []
