@@ -11,19 +11,24 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from park.business import InputKind
 from park.errors import FactorError, IndicatorError, UnitError
-from park.factors import choose
-from park.indicators import Scope
+from park.indicators import Form, Reported, Scope, Term
 from park.reasons import Undefined
-from park.units import conversion
+from park.wiring import Product, Side, coefficient, factor_of, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
 
     from park.factors import Factor, FactorRegistry
-    from park.indicators import Indicator, Term
+    from park.figures import Figure
+    from park.indicators import Indicator
     from park.points import Direction
+
+    Figures = Mapping[Reported, Sequence[Figure]]
+
+__all__ = ["Amount", "LeftOut", "Product", "Ratio", "evaluate", "evaluate_point", "finished", "park_ratio", "quotient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Amount:
     estimated_s: float
     elapsed_s: float
     product: str | None = None
+    made_of: tuple[int, ...] = ()
+    """Points that a derived quantity was worked out of, where it is more than `point_id`."""
 
     @property
     def known(self) -> float | None:
@@ -63,14 +70,6 @@ class Amount:
         if self.known is None or self.elapsed_s <= 0:
             return 0.0
         return min(self.estimated_s / self.elapsed_s, 1.0 - self.measured_share)
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What a denominator counts: only the same unit and code may be added over firms."""
-
-    unit: str
-    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,10 @@ class Ratio:
         coverage: of a firm, that of its worst-covered point; of a park, the mean over its firms, those left out as 0.
         estimated_share: how much of the time was estimated, largest over the points (firm), mean over firms (park).
         ignored: points of an input carrier whose direction does not count.
+        form: how numerator and denominator make the value.
+        price_year: base year of the constant prices in it; None: none, or current ones.
+        figures: what was reported and counts in it.
+        unreported: what could have been reported, was not, and counts as none.
         detail: what was wrong, where the reason alone does not tell.
     """
 
@@ -111,15 +114,32 @@ class Ratio:
     product: Product | None = None
     left_out: tuple[LeftOut, ...] = ()
     detail: str = ""
+    form: Form = Form.RATIO
+    price_year: int | None = None
+    figures: tuple[Figure, ...] = ()
+    unreported: tuple[str, ...] = ()
 
     @property
     def value(self) -> float | None:
-        """Return `scale × numerator / denominator`, None if undefined."""
+        """Return the value, `scale × numerator / denominator` for most, None if undefined."""
         if self.reason is not None or self.numerator is None:
             return None
         if not self.divides:
             return self.scale * self.numerator
-        return None if not self.denominator else self.scale * self.numerator / self.denominator
+        if self.denominator is None:
+            return None
+        found = quotient(self.form, self.numerator, self.denominator)
+        return None if found is None else self.scale * found
+
+    @property
+    def verified(self) -> bool:
+        """Tell whether every factor in it was compared with its source."""
+        return all(factor.verified for factor in self.factors)
+
+    @property
+    def until(self) -> date | None:
+        """Return the day before which what was reported ends, None if nothing was."""
+        return min((figure.until for figure in self.figures), default=None)
 
     @property
     def status(self) -> Literal["ok", "undefined"]:
@@ -136,20 +156,47 @@ class Ratio:
             "product": None if self.product is None else {"unit": self.product.unit, "code": self.product.code},
             "estimated_share": self.estimated_share,
             "detail": self.detail,
-        }
+            "verified": self.verified,
+        } | self._reported()
+
+    def _reported(self) -> dict[str, object]:
+        """Return what was reported, if anything could have been."""
+        found: dict[str, object] = {}
+        if self.figures:
+            found["reported"] = [figure.lineage() for figure in self.figures]
+            found["until"] = None if self.until is None else self.until.isoformat()
+        if self.price_year is not None:
+            found["price_year"] = self.price_year
+        if self.unreported:
+            found["unreported"] = list(self.unreported)
+        return found
+
+
+def quotient(form: Form, numerator: float, denominator: float) -> float | None:
+    """Return what a form makes of its two sums, without the scale; None where nothing can be divided."""
+    if form is Form.COSINE:
+        apparent = math.hypot(numerator, denominator)
+        return numerator / apparent if apparent > 0 else None
+    if denominator <= 0:
+        return None
+    if form is Form.CLOSURE:
+        return abs(denominator - numerator) / denominator
+    return numerator / denominator
 
 
 @dataclass(slots=True)
-class _Side:
+class _Sum:
     """Numerator or denominator while it is being summed."""
 
     total: float = 0.0
     reason: Undefined | None = None
     detail: str = ""
     counted: list[Amount] = field(default_factory=list)
-    ignored: list[int] = field(default_factory=list)
+    ignored: tuple[int, ...] = ()
     factors: dict[str, Factor] = field(default_factory=dict)
     products: set[Product] = field(default_factory=set)
+    figures: list[Figure] = field(default_factory=list)
+    unreported: list[str] = field(default_factory=list)
 
     def fail(self, reason: Undefined, detail: str = "") -> None:
         """Keep the first reason: later ones usually follow from it."""
@@ -165,13 +212,16 @@ def evaluate(
     on: date,
     region: str = "CN-CQ",
     subject_id: int | None = None,
+    figures: Figures | None = None,
 ) -> Ratio:
     """Evaluate an indicator for one firm and one period.
 
     Of `amounts` those of other carriers are passed over. `on` is the first day of the period and decides the factors:
     a period must not reach into the next calendar year. `region` is where the firm stands, for regional factors.
+    `figures` is what the firm reported for the same period, see `park.reports`; where that ends earlier (a year that is
+    not fully reported yet), the amounts have to end there too.
     """
-    return _ratio(indicator, amounts, factors, on, region, subject_id, of_point=False)
+    return _ratio(indicator, amounts, factors, on, region, subject_id, figures or {}, of_point=False)
 
 
 def evaluate_point(
@@ -184,7 +234,7 @@ def evaluate_point(
     """
     if Scope.POINT not in indicator.scopes:
         raise IndicatorError(f"{indicator.id} is not for single points but for {', '.join(indicator.scopes)}")
-    return _ratio(indicator, (amount,), factors, on, region, amount.point_id, of_point=True)
+    return _ratio(indicator, (amount,), factors, on, region, amount.point_id, {}, of_point=True)
 
 
 def park_ratio(
@@ -211,15 +261,18 @@ def park_ratio(
     left_out = tuple(LeftOut(r.subject_id, r.reason) for r in members if r.reason is not None)
     reasons = {left.reason for left in left_out}
     products = {ratio.product for ratio in inside} - {None}
+    years = {ratio.price_year for ratio in inside} - {None}
     unlike = len(products) > 1 or (len(inside) > 1 and any(p is not None and p.code is None for p in products))
     reason: Undefined | None = None
     if unlike or Undefined.UNLIKE_PRODUCTS in reasons:
         reason = Undefined.UNLIKE_PRODUCTS
+    elif len(years) > 1:
+        reason = Undefined.UNLIKE_PRICES
     elif not inside:
         reason = reasons.pop() if len(reasons) == 1 else Undefined.NO_DATA
     coverage = sum(r.coverage for r in inside) / len(members) if members else 0.0
     divides = bool(indicator.denominator)
-    return _finish(
+    return finished(
         indicator,
         Ratio(
             indicator_id=indicator.id,
@@ -239,6 +292,8 @@ def park_ratio(
             ignored=tuple(sorted({p for r in inside for p in r.ignored})),
             product=next(iter(products)) if len(products) == 1 else None,
             left_out=left_out,
+            form=indicator.form,
+            price_year=next(iter(years)) if len(years) == 1 else None,
         ),
     )
 
@@ -250,18 +305,27 @@ def _ratio(
     on: date,
     region: str,
     subject_id: int | None,
+    figures: Figures,
     *,
     of_point: bool,
 ) -> Ratio:
-    above = _side(indicator.numerator, amounts, factors, on, region, of_point=of_point)
-    below = _side(indicator.denominator, amounts, factors, on, region, of_point=of_point)
-    if above.reason is Undefined.NO_POINTS and indicator.absent_numerator_is_zero:
+    def side(terms: tuple[Term, ...]) -> _Sum:
+        found = _metered(wire(terms, amounts, factors, on=on, region=region, of_point=of_point), amounts)
+        return _with_reports(found, terms, figures, factors, on, region)
+
+    above, below = side(indicator.numerator), side(indicator.denominator)
+    absent = above.reason is Undefined.NO_POINTS and indicator.absent_numerator_is_zero and bool(amounts)
+    if absent:
         above.reason = None
     divides = bool(indicator.denominator)
-    counted = {amount.point_id: amount for amount in above.counted + below.counted}
+    counted = above.counted + below.counted
     product = next(iter(below.products)) if len(below.products) == 1 else None
     worst = above if above.reason is not None else below
-    return _finish(
+    reported = tuple(dict.fromkeys(above.figures + below.figures))
+    # What rests on nothing that is metered is covered by what was reported, or needs nothing.
+    whole = 1.0 if reported or (absent and not divides) else 0.0
+    years = {figure.price_year for figure in reported} - {None}
+    return finished(
         indicator,
         Ratio(
             indicator_id=indicator.id,
@@ -272,83 +336,111 @@ def _ratio(
             scale=indicator.scale,
             unit=_unit(indicator, product),
             reason=above.reason or (below.reason if divides else None),
-            coverage=min((a.measured_share + a.estimated_share for a in counted.values()), default=0.0),
-            estimated_share=max((a.estimated_share for a in counted.values()), default=0.0),
+            coverage=min((a.measured_share + a.estimated_share for a in counted), default=whole),
+            estimated_share=max((a.estimated_share for a in counted), default=0.0),
             factors=_ordered(above.factors | below.factors),
-            points=tuple(sorted(counted)),
+            points=tuple(sorted({point for a in counted for point in a.made_of or (a.point_id,)})),
             ignored=tuple(sorted({*above.ignored, *below.ignored})),
             product=product,
             detail=worst.detail,
+            form=indicator.form,
+            price_year=next(iter(years)) if len(years) == 1 else None,
+            figures=reported,
+            unreported=tuple(dict.fromkeys(above.unreported + below.unreported)),
         ),
     )
 
 
-def _side(
-    terms: tuple[Term, ...],
-    amounts: Sequence[Amount],
-    factors: FactorRegistry,
-    on: date,
-    region: str,
-    *,
-    of_point: bool,
-) -> _Side:
-    side = _Side()
-    parts: list[float] = []
-    for term in terms:
-        found = [amount for amount in amounts if amount.carrier in term.carriers]
-        for amount in found:
-            weight = 1.0 if of_point else term.weights.get(amount.direction)
-            if weight is None:
-                side.ignored.append(amount.point_id)
-                continue
-            side.counted.append(amount)
-            if amount.known is not None:
-                parts.append(weight * _converted(side, term, amount, amount.known, factors, on, region))
-        if term.required and not any(of_point or amount.direction in term.weights for amount in found):
-            side.fail(Undefined.NO_POINTS, f"no point of {' or '.join(term.carriers)}")
-    if not side.counted:
-        side.fail(Undefined.NO_POINTS)
-    elif all(amount.known is None for amount in side.counted):
-        side.fail(Undefined.NO_DATA)
-    elif any(amount.known is None for amount in side.counted):
+def _metered(side: Side, amounts: Sequence[Amount]) -> _Sum:
+    """Sum what the points of a side moved."""
+    found = _Sum(
+        reason=side.reason,
+        detail=side.detail,
+        counted=[amounts[k] for k, _ in side.parts],
+        ignored=side.ignored,
+        factors={factor.id: factor for factor in side.factors},
+        products=set(side.products),
+    )
+    known = [(amounts[k].known, weight) for k, weight in side.parts]
+    found.total = math.fsum(weight * quantity for quantity, weight in known if quantity is not None)
+    if known and all(quantity is None for quantity, _ in known):
+        found.fail(Undefined.NO_DATA)
+    elif any(quantity is None for quantity, _ in known):
         # A sum that lacks one of its parts is not the sum.
-        silent = ", ".join(str(amount.point_id) for amount in side.counted if amount.known is None)
-        side.fail(Undefined.COVERAGE_TOO_LOW, f"no data from point {silent}")
+        silent = ", ".join(str(amount.point_id) for amount in found.counted if amount.known is None)
+        found.fail(Undefined.COVERAGE_TOO_LOW, f"no data from point {silent}")
+    return found
+
+
+def _with_reports(
+    side: _Sum, terms: tuple[Term, ...], figures: Figures, factors: FactorRegistry, on: date, region: str
+) -> _Sum:
+    """Add what the firm reported."""
+    parts = [side.total]
+    asked = False
+    for term in terms:
+        if term.reported is None:
+            continue
+        asked = True
+        there = [f for f in figures.get(term.reported, ()) if f.reason is not Undefined.OTHER_SOURCE]
+        if term.optional and all(figure.reason is Undefined.NOT_REPORTED for figure in there):
+            side.unreported.append(" ".join([term.reported.kind, *term.reported.keys]))
+            continue
+        if not there:
+            side.fail(Undefined.NOT_REPORTED, " ".join([term.reported.kind, *term.reported.keys]))
+        for figure in there:
+            if figure.amount is None:
+                side.fail(
+                    figure.reason or Undefined.NOT_REPORTED, f"{figure.kind} {figure.key} {figure.detail}".strip()
+                )
+                continue
+            side.figures.append(figure)
+            parts.append(term.weight * figure.amount * _worth(side, term, figure, factors, on, region))
     if len(side.products) > 1:
         side.fail(Undefined.UNLIKE_PRODUCTS)
+    if len({figure.price_year for figure in side.figures} - {None}) > 1:
+        side.fail(Undefined.UNLIKE_PRICES)
+    if not side.counted and not side.figures:
+        side.fail(Undefined.NOT_REPORTED if asked and all(t.reported for t in terms) else Undefined.NO_POINTS)
     side.total = math.fsum(parts)
     return side
 
 
-def _converted(
-    side: _Side, term: Term, amount: Amount, quantity: float, factors: FactorRegistry, on: date, region: str
-) -> float:
+def _worth(side: _Sum, term: Term, figure: Figure, factors: FactorRegistry, on: date, region: str) -> float:
+    """Return by what a reported amount is multiplied; what cannot be converted leaves the side undefined."""
+    # A certificate or a contract is worth the electricity that it stands for.
+    carrier = "electricity" if figure.kind is InputKind.GREEN_POWER else figure.key
     try:
-        if term.factor is not None:
-            wanted = term.factor
-            factor = choose(factors, wanted.kind, amount.carrier, wanted.basis, wanted.purpose, region, on)
+        factor = factor_of(term, carrier, factors, on=on, region=region)
+        if factor is not None:
             side.factors[factor.id] = factor
-            return factor.convert(quantity, amount.unit)
-        if term.unit is not None:
-            return quantity * conversion(amount.unit, term.unit)
-        side.products.add(Product(amount.unit, amount.product))
+        elif term.unit is None:
+            side.products.add(Product(figure.unit, figure.key))
+        return coefficient(term, figure.unit, factor)
     except FactorError as error:
         side.fail(Undefined.NO_FACTOR, str(error))
     except UnitError as error:
-        side.fail(Undefined.WRONG_UNIT, f"point {amount.point_id}: {error}")
-    return quantity
+        side.fail(Undefined.WRONG_UNIT, f"{figure.kind} {figure.key}: {error}")
+    return 0.0
 
 
-def _finish(indicator: Indicator, ratio: Ratio) -> Ratio:
+def finished(indicator: Indicator, ratio: Ratio) -> Ratio:
     """Give the ratio the reason that only its finished sums show, if it has none yet."""
     reason = ratio.reason
     if reason is None and ratio.coverage < indicator.min_coverage:
         reason = Undefined.COVERAGE_TOO_LOW
-    if reason is None and ratio.divides and (ratio.denominator is None or ratio.denominator <= 0):
+    if reason is None and ratio.divides and _undivided(ratio):
         reason = Undefined.NO_PRODUCTION if ratio.product is not None else Undefined.ZERO_DENOMINATOR
     if reason is None and indicator.share and not -1e-9 <= (ratio.value or 0.0) <= 100 + 1e-9:
         reason = Undefined.IMPLAUSIBLE
     return ratio if reason is ratio.reason else replace(ratio, reason=reason)
+
+
+def _undivided(ratio: Ratio) -> bool:
+    """Tell whether the sums cannot be divided."""
+    if ratio.numerator is None or ratio.denominator is None:
+        return True
+    return quotient(ratio.form, ratio.numerator, ratio.denominator) is None
 
 
 def _ordered(factors: dict[str, Factor]) -> tuple[Factor, ...]:

@@ -28,6 +28,9 @@ class Undefined(StrEnum):
     REPORTED_COARSER = "reported_coarser"
     MONTHS_MISSING = "months_missing"
     NO_DEFLATOR = "no_deflator"
+    UNLIKE_PRICES = "unlike_prices"
+    MIXED_SERIES = "mixed_series"
+    NOT_FOR_TREND = "not_for_trend"
     OTHER_SOURCE = "other_source"
 
 
@@ -56,6 +59,18 @@ SENTENCES: Final[dict[Undefined, tuple[str, str]]] = {
     Undefined.NO_DEFLATOR: (
         "缺少不变价数据或价格指数，不以现价代替",
         "no constant-price value and no deflator; the current price does not stand in for it",
+    ),
+    Undefined.UNLIKE_PRICES: (
+        "不变价基年不同，不能相加或比较",
+        "constant prices of unlike base years are not put together",
+    ),
+    Undefined.MIXED_SERIES: (
+        "折算口径或系数版本不同，不能放在同一趋势中",
+        "one trend cannot hold two bases or editions",
+    ),
+    Undefined.NOT_FOR_TREND: (
+        "现价指标仅供展示，不能用于跨年比较",
+        "at current prices it may be shown, not compared over years",
     ),
     Undefined.OTHER_SOURCE: ("该产品的产量以另一来源为准", "this product's production comes from its other source"),
 }

@@ -94,11 +94,17 @@ async def copy_rows(
 
 
 async def copy_encoded(
-    connection: Connection, table: str, names: Sequence[str], data: bytes, *, schema: str | None = "greenpark"
+    connection: Connection,
+    table: str,
+    names: Sequence[str],
+    data: bytes,
+    *,
+    schema: str | None = "greenpark",
+    form: str = "binary",
 ) -> None:
-    """COPY what `encode_rows` returned into the named columns of a table."""
+    """COPY what `encode_rows` returned, or lines of the text format, into the named columns of a table."""
     # asyncpg sends what an async iterator yields; one large chunk is the fastest.
-    await connection.copy_to_table(table, source=_once(data), columns=names, schema_name=schema, format="binary")
+    await connection.copy_to_table(table, source=_once(data), columns=names, schema_name=schema, format=form)
 
 
 class _once:  # noqa: N801  (an async generator would need closing)

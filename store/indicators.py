@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from store.copying import copy_encoded, fetch_columns
 from store.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from store.pool import Connection
 
 
+_AMOUNT = ("int4", "timestamptz", "float8", "float8", "float8")
+_BETWEEN = 32
+"""From so many periods on, all between the first and the last are read."""
+
+
 @dataclass(frozen=True, slots=True)
-class AmountRow:
-    """What one point moved in one period; None where no second of that sort was covered."""
+class SourceRow:
+    """A point that indicators read."""
 
+    firm_id: int
     point_id: int
-    period: datetime
-    measured: float | None
-    estimated: float | None
-    measured_s: float
-    estimated_s: float
+    carrier: str
+    direction: str
+    unit: str
+    product: str | None
 
-    @property
-    def quantity(self) -> float | None:
-        """Return measured and estimated together, None if neither is known."""
-        if self.measured is None:
-            return self.estimated
-        return self.measured + (self.estimated or 0.0)
+
+@dataclass(frozen=True, slots=True)
+class AmountRows:
+    """What points moved in periods, as columns, shape (n,) each; NaN: unknown."""
+
+    point_id: NDArray[np.int32]
+    period_us: NDArray[np.int64]
+    quantity: NDArray[np.float64]
+    measured_s: NDArray[np.float64]
+    estimated_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +96,140 @@ class Sums:
     defined: int
 
 
+async def sources(connection: Connection, firm_ids: Sequence[int]) -> list[SourceRow]:
+    """Return the points of some firms that indicators read, by firm and point."""
+    return [SourceRow(**dict(row)) for row in await connection.fetch(queries("indicators")["sources"], list(firm_ids))]
+
+
 async def amounts(
-    connection: Connection, firm_id: int, point_ids: Sequence[int], grain: str, periods: Sequence[datetime]
-) -> list[AmountRow]:
-    """Return what the points of a firm moved in the given periods of a grain, or buckets (`grain='bucket'`)."""
+    connection: Connection, point_ids: Sequence[int], grain: str, periods: Sequence[datetime]
+) -> AmountRows:
+    """Return what points moved in the given periods of a grain, or buckets (`grain='bucket'`), and maybe others."""
     sql = queries("indicators")
+    first, last = min(periods), max(periods) + timedelta(microseconds=1)
     if grain == "bucket":
-        rows = await connection.fetch(sql["bucket_amounts"], list(point_ids), list(periods))
+        found = await fetch_columns(connection, sql["bucket_amounts"], _AMOUNT, list(point_ids), first, last)
+    elif len(periods) >= _BETWEEN:
+        found = await fetch_columns(connection, sql["amounts_between"], _AMOUNT, list(point_ids), grain, first, last)
     else:
-        rows = await connection.fetch(sql["amounts"], firm_id, grain, list(periods))
-    return [AmountRow(**dict(row)) for row in rows]
+        found = await fetch_columns(connection, sql["amounts"], _AMOUNT, list(point_ids), grain, list(periods))
+    return AmountRows(*found)
+
+
+async def whole_buckets(
+    connection: Connection, point_ids: Sequence[int], start: datetime, end: datetime
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+    """Return point, start (microseconds since 1970) and quantity of the buckets in `[start, end)` covered whole."""
+    found = await fetch_columns(
+        connection,
+        queries("indicators")["whole_buckets"],
+        ("int4", "timestamptz", "float8"),
+        list(point_ids),
+        start,
+        end,
+    )
+    return found[0], found[1], found[2]
+
+
+async def stored_demands(
+    connection: Connection, wanted: Sequence[tuple[int, datetime, datetime]], grain: str
+) -> list[tuple[int, datetime, float, float]]:
+    """Return firm, period, maximum demand and coverage of the periods of a grain in `(firm, start, end)`."""
+    if not wanted:
+        return []
+    ids, starts, ends = ([row[k] for row in wanted] for k in range(3))
+    rows = await connection.fetch(queries("indicators")["stored_demands"], ids, starts, ends, grain)
+    return [tuple(row) for row in rows]
+
+
+async def reporting(connection: Connection, firm_ids: Sequence[int]) -> set[int]:
+    """Return those of some firms that have reported anything."""
+    return {row[0] for row in await connection.fetch(queries("indicators")["reporting"], list(firm_ids))}
+
+
+async def lacking(
+    connection: Connection, years: Sequence[tuple[int, datetime]], indicator_id: str, catalogue: int
+) -> set[int]:
+    """Return those of some `(firm, year)` that lack a value of an indicator by this version of the catalogue."""
+    ids, periods = [firm for firm, _ in years], [start for _, start in years]
+    rows = await connection.fetch(queries("indicators")["lacking"], ids, periods, indicator_id, catalogue)
+    return {row[0] for row in rows}
+
+
+async def lock_firms(connection: Connection, firm_ids: Sequence[int]) -> set[int]:
+    """Try to become the one worker of each of some firms until the transaction ends; return those it became."""
+    return {row[0] for row in await connection.fetch(queries("indicators")["lock_firms"], list(firm_ids))}
+
+
+async def take_values_of(
+    connection: Connection, firm_ids: Sequence[int]
+) -> dict[int, list[tuple[str, datetime, list[str], datetime | None]]]:
+    """Take what waits for some firms: of each grain, period, why, and the oldest live reading behind it."""
+    found: dict[int, list[tuple[str, datetime, list[str], datetime | None]]] = {}
+    for row in await connection.fetch(queries("indicators")["take_values_of"], list(firm_ids)):
+        found.setdefault(row["firm_id"], []).append((row["grain"], row["period"], row["causes"], row["since"]))
+    return found
+
+
+async def new_runs(
+    connection: Connection, wanted: Sequence[tuple[int, int, str]], code_version: str, started: datetime
+) -> dict[int, int]:
+    """Open a run for each `(park, firm, cause)`; return run by firm."""
+    parks, firms, causes = ([row[k] for row in wanted] for k in range(3))
+    rows = await connection.fetch(queries("indicators")["new_runs"], parks, firms, causes, code_version, started)
+    return {row["firm_id"]: row["run_id"] for row in rows}
+
+
+async def finish_runs(connection: Connection, runs: Sequence[tuple[int, datetime | None]]) -> None:
+    """Close runs, each with the time of the oldest live reading that waited for it."""
+    await connection.execute(queries("indicators")["finish_runs"], [r for r, _ in runs], [since for _, since in runs])
+
+
+async def mark_parks(connection: Connection, touched: Sequence[tuple[int, str, datetime, datetime | None]]) -> None:
+    """Have values of parks `(park, grain, period, oldest live reading)` computed again."""
+    if touched:
+        columns = [list(column) for column in zip(*touched, strict=True)]
+        await connection.execute(queries("indicators")["mark_parks"], *columns)
+
+
+STAGED = (
+    *(
+        "park_id",
+        "firm_id",
+        "scope",
+        "scope_id",
+        "indicator_id",
+        "grain",
+        "period",
+        "numerator",
+        "denominator",
+        "value",
+    ),
+    *("unit", "coverage", "reason", "closed", "lineage", "run_id", "basis", "estimated_share", "only_over"),
+)
+"""The columns of a staged value, in the order in which `write_staged` takes them."""
+
+
+async def write_staged(connection: Connection, lines: Sequence[str]) -> list[tuple[int, int | None, str, datetime]]:
+    """Write values, each as a line of COPY's text format; return park, firm, grain and period of what changed.
+
+    What stands there and says the same is left alone; a closed value that changes is kept as a revision.
+    """
+    if not lines:
+        return []
+    sql = queries("indicators")
+    await connection.execute(sql["stage_values"])
+    await copy_encoded(connection, "staged_value", STAGED, "".join(lines).encode(), schema=None, form="text")
+    await connection.execute(sql["keep_staged"])
+    return [tuple(row) for row in await connection.fetch(sql["write_staged"])]
+
+
+async def park_sums(
+    connection: Connection, park_id: int, spans: Sequence[tuple[str, datetime]]
+) -> list[dict[str, Any]]:
+    """Return the sums over a park's industrial firms of each indicator in some `(grain, period)`."""
+    grains, starts = [grain for grain, _ in spans], [start for _, start in spans]
+    return [dict(row) for row in await connection.fetch(queries("indicators")["park_sums"], park_id, grains, starts)]
 
 
 async def stored_values(

@@ -1,4 +1,8 @@
-"""Indicators of points, firms and parks, from the ledger, for the periods that a change touched."""
+"""Indicators of points, firms and parks, from the ledger, for the periods that a change touched.
+
+Firms are evaluated many at a time: what they moved is read with one query a grain, each firm's indicators are a few
+matrix products (`park.evaluation`), and what says something new is written with one merge.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +11,49 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from park.calendar import BUCKET_S, GRAINS, Grain, Period, period
+import numpy as np
+
+from park.calendar import BUCKET_S, GRAINS, Grain, Period
+from park.evaluation import PointSource, Quantities, run
 from park.factors import load_factors
-from park.indicators import Indicator, Scope, load_catalogue
-from park.points import Kind
-from park.ratios import Amount, LeftOut, Product, Ratio, evaluate, evaluate_point, park_ratio
+from park.indicators import Scope, load_catalogue
+from park.points import Direction
+from park.ratios import LeftOut, Product, Ratio
 from park.reasons import Undefined
 from store import indicators as store
-from store.indicators import AmountRow, StoredValue, Subject, ValueRow
+from store.indicators import StoredValue, Subject, ValueRow
+from streams import demand, lines, reported
+from streams.metrics import stage
+from streams.programs import BUCKET, firm_program
+from streams.table import Span, Table, span_at, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from park.factors import FactorRegistry
     from store.pool import Connection
-    from store.registry import FirmRow, MeteredPoint
 
-BUCKET: Final = "bucket"
-"""The finest grain of an indicator: one 15-minute bucket, for alerts and live views."""
+__all__ = ["Span", "Work", "evaluate_firms", "evaluate_park", "span_at", "spans_of", "stored_ratio"]
 
-_POINT_GRAINS: Final = ("day", "month", "year")
+READING: Final = "reading"
+"""The cause of a mark that is a reading and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """One period of a grain, or one bucket."""
+class Work:
+    """A firm and the periods in which its indicators are computed again.
 
-    grain: str
-    start: datetime
-    end: datetime
+    Attributes:
+        causes: why; what only a change of the registry or of what was reported can move is passed over otherwise.
+    """
+
+    firm_id: int
+    park_id: int
+    tz: ZoneInfo
+    spans: tuple[Span, ...]
+    causes: frozenset[str]
+    run_id: int
 
 
 def spans_of(
@@ -56,114 +72,135 @@ def spans_of(
     return spans
 
 
-def span_at(grain: str, start: datetime, tz: ZoneInfo) -> Span:
-    """Return the period of a grain (or bucket) that starts at an instant."""
-    if grain == BUCKET:
-        return Span(grain, start, start + timedelta(seconds=BUCKET_S))
-    found = period(grain, start, tz)  # type: ignore[arg-type]
-    return Span(grain, found.start, found.end)
+async def evaluate_firms(connection: Connection, work: Sequence[Work], *, now: datetime) -> dict[int, list[Span]]:
+    """Evaluate and write the values of firms and their points in the caller's transaction.
 
-
-async def evaluate_firm(
-    connection: Connection,
-    firm: FirmRow,
-    points: Sequence[MeteredPoint],
-    spans: Sequence[Span],
-    tz: ZoneInfo,
-    *,
-    now: datetime,
-    run_id: int,
-) -> list[Span]:
-    """Evaluate and write a firm's and its points' values in the caller's transaction; return the spans that changed."""
-    factors = load_factors()
-    # A power or flow gauge watches what a register counts; adding both would count it twice.
-    points = [metered for metered in points if metered.point.kind is not Kind.GAUGE]
-    ids = [metered.point.point_id for metered in points]
-    moved: list[Span] = []
-    for grain in {span.grain for span in spans}:
-        mine = [span for span in spans if span.grain == grain]
-        starts = [span.start for span in mine]
-        rows = await store.amounts(connection, firm.firm_id, ids, grain, starts)
-        by_period: dict[datetime, dict[int, AmountRow]] = {}
-        for moved_row in rows:
-            by_period.setdefault(moved_row.period, {})[moved_row.point_id] = moved_row
-        old = await store.stored_values(connection, firm.park_id, firm.firm_id, grain, starts)
-        new: list[ValueRow] = []
-        for span in mine:
-            inputs = [_amount(metered, by_period.get(span.start, {}), span, now) for metered in points]
-            for ratio, scope in _ratios(firm, inputs, span, factors, tz):
-                row = _row(ratio, scope, span, now)
-                if (changed := _changed(row, old.get(row.subject))) is not None:
-                    new.append(changed)
-        await store.write_values(connection, (firm.park_id, firm.firm_id), grain, new, run_id)
-        starts_changed = {row.subject.period for row in new if row.subject.scope == Scope.FIRM}
-        moved += [span for span in mine if span.start in starts_changed]
+    Returns the spans of each firm in which one of its own values changed.
+    """
+    sources: dict[int, list[PointSource]] = {each.firm_id: [] for each in work}
+    with stage("indicators.read"):
+        for row in await store.sources(connection, list(sources)):
+            sources[row.firm_id].append(
+                PointSource(row.point_id, row.carrier, Direction(row.direction), row.unit, row.product)
+            )
+        keys = sorted({(span.grain, span.start) for each in work for span in each.spans})
+        ids = [source.point_id for found in sources.values() for source in found]
+        table = await table_of(connection, keys, ids)
+        fresh = await _fresh(connection, work)
+    with stage("indicators.demand"):
+        demands = await _demands(connection, work, sources)
+    out: list[str] = []
+    with stage("indicators.evaluate"):
+        for each in work:
+            told = each.causes == {READING} and each.firm_id not in fresh
+            out += _of_firm(each, tuple(sources[each.firm_id]), table, demands[each.firm_id], now, told=told)
+    with stage("indicators.reported"):
+        wanted = [(each, _reported(each, fresh, now)) for each in work]
+        some = [(each, spans) for each, spans in wanted if spans]
+        out += await reported.evaluate_reported(connection, some, sources, table, now=now) if some else []
+    with stage("indicators.write"):
+        changed = await store.write_staged(connection, out)
+    spans = {(each.firm_id, span.grain, span.start): span for each in work for span in each.spans}
+    moved: dict[int, list[Span]] = {}
+    for _, firm_id, grain, start in changed:
+        if firm_id is not None and (firm_id, grain, start) in spans:
+            moved.setdefault(firm_id, []).append(spans[firm_id, grain, start])
     return moved
 
 
-def _ratios(
-    firm: FirmRow, inputs: Sequence[Amount], span: Span, factors: FactorRegistry, tz: ZoneInfo
-) -> Iterable[tuple[Ratio, Scope]]:
-    on = span.start.astimezone(tz).date()
-    for indicator in _for_grain(span.grain):
-        if Scope.FIRM in indicator.scopes:
-            yield evaluate(indicator, inputs, factors, on=on, subject_id=firm.firm_id), Scope.FIRM
-        if Scope.POINT in indicator.scopes and span.grain in _POINT_GRAINS:
-            for amount in inputs:
-                if amount.carrier in indicator.inputs:
-                    yield evaluate_point(indicator, amount, factors, on=on), Scope.POINT
+async def _fresh(connection: Connection, work: Sequence[Work]) -> set[int]:
+    """Return the firms of which not everything that stands once a year is written yet."""
+    years = [(each.firm_id, span.start) for each in work for span in each.spans if span.grain == "year"]
+    return await store.lacking(connection, years, reported.SENTINEL, load_catalogue().version) if years else set()
 
 
-def _for_grain(grain: str) -> list[Indicator]:
-    return [i for i in load_catalogue().indicators if grain == BUCKET or grain in i.grains]
+def _reported(work: Work, fresh: set[int], now: datetime) -> list[Span]:
+    """Return the months and years whose reported indicators can have changed.
+
+    Readings of a month that is still running cannot: it is not reported yet.
+    """
+    spans = [span for span in work.spans if span.grain in reported.GRAINS]
+    past = any(span.grain == "month" and span.end <= now for span in spans)
+    return spans if past or work.firm_id in fresh or work.causes != {READING} else []
 
 
-def _amount(metered: MeteredPoint, rows: Mapping[int, AmountRow], span: Span, now: datetime) -> Amount:
-    point = metered.point
-    row = rows.get(point.point_id)
-    return Amount(
-        point_id=point.point_id,
-        carrier=point.carrier,
-        direction=point.direction,
-        unit=point.unit,
-        quantity=None if row is None else row.quantity,
-        measured_s=0.0 if row is None else row.measured_s,
-        estimated_s=0.0 if row is None else row.estimated_s,
-        elapsed_s=max((min(span.end, now) - span.start).total_seconds(), 0.0),
-        product=metered.product,
-    )
+async def _demands(
+    connection: Connection, work: Sequence[Work], sources: Mapping[int, Sequence[PointSource]]
+) -> dict[int, demand.Wanted]:
+    wanted = {
+        each.firm_id: demand.Wanted(
+            each.firm_id,
+            each.tz,
+            demand.mains(sources[each.firm_id]),
+            [(span.grain, span.start, span.end) for span in each.spans if span.grain in demand.GRAINS],
+        )
+        for each in work
+    }
+    await demand.find(connection, list(wanted.values()))
+    return wanted
+
+
+def _of_firm(
+    work: Work, sources: tuple[PointSource, ...], table: Table, demands: demand.Wanted, now: datetime, *, told: bool
+) -> list[str]:
+    """Return the lines to write of one firm; `told`: what it has no points for was said before."""
+    factors = load_factors()
+    eras: dict[int, list[Span]] = {}
+    for span in work.spans:
+        eras.setdefault(factors.era(span.start.astimezone(work.tz).date()), []).append(span)
+    out: list[str] = []
+    with_demand = bool(demands.meters)
+    for spans in eras.values():
+        ready = firm_program(sources, spans[0].start.astimezone(work.tz).date(), with_demand=with_demand)
+        moved = _quantities(sources, table, spans, demands if with_demand else None, now)
+        keys = [(span.grain, span.start, span.end <= now) for span in spans]
+        out += lines.lines(work, ready, run(ready.program, moved), moved, keys, told=told)
+    return out
+
+
+def _quantities(
+    sources: Sequence[PointSource],
+    table: Table,
+    spans: Sequence[Span],
+    demands: demand.Wanted | None,
+    now: datetime,
+) -> Quantities:
+    rows = [table.row[source.point_id] for source in sources]
+    columns = [table.column[span.grain, span.start] for span in spans]
+    place = np.ix_(rows, columns)
+    elapsed = np.array([max((min(span.end, now) - span.start).total_seconds(), 0.0) for span in spans])
+    quantity, measured, estimated = table.quantity[place], table.measured_s[place], table.estimated_s[place]
+    if demands is not None:
+        found = [demands.found.get((span.grain, span.start)) for span in spans]
+        kw = np.array([np.nan if one is None else one.kw for one in found])
+        covered = np.array([0.0 if one is None else one.covered_s for one in found])
+        nothing = np.zeros(len(spans))
+        quantity = np.vstack([quantity, kw, kw * elapsed / 3600])
+        measured = np.vstack([measured, covered, covered])
+        estimated = np.vstack([estimated, nothing, nothing])
+    return Quantities(quantity, measured, estimated, elapsed)
 
 
 async def evaluate_park(
-    connection: Connection,
-    park_id: int,
-    firms: Sequence[FirmRow],
-    spans: Sequence[Span],
-    *,
-    now: datetime,
-    run_id: int,
+    connection: Connection, park_id: int, spans: Sequence[Span], tz: ZoneInfo, *, now: datetime, run_id: int
 ) -> int:
-    """Evaluate and write a park's values as ratios of sums; return how many changed."""
-    outside = {firm.firm_id for firm in firms if not firm.industrial}
-    written = 0
-    for grain in {span.grain for span in spans}:
-        mine = {span.start: span for span in spans if span.grain == grain}
-        members: dict[tuple[str, datetime], list[Ratio]] = {}
-        for member in await store.firm_values(connection, park_id, grain, list(mine)):
-            members.setdefault((member["indicator_id"], member["period"]), []).append(stored_ratio(member))
-        old = await store.stored_values(connection, park_id, None, grain, list(mine))
-        new = []
-        for (indicator_id, start), ratios in members.items():
-            indicator = load_catalogue().by_id(indicator_id)
-            if Scope.PARK not in indicator.scopes:
-                continue
-            ratio = park_ratio(indicator, ratios, excluded=outside, subject_id=park_id)
-            row = _row(ratio, Scope.PARK, mine[start], now)
-            if (changed := _changed(row, old.get(row.subject))) is not None:
-                new.append(changed)
-        await store.write_values(connection, (park_id, None), grain, new, run_id)
-        written += len(new)
-    return written
+    """Evaluate and write a park's values as ratios of sums; return how many spans changed."""
+    by_key = {(span.grain, span.start): span for span in spans}
+    rows = await store.park_sums(connection, park_id, list(by_key))
+    there: dict[tuple[str, datetime], set[int]] = {}
+    for row in rows:
+        there.setdefault((row["grain"], row["period"]), set()).update(row["inside_ids"] or (), row["outside_ids"] or ())
+    out = []
+    for row in rows:
+        indicator = load_catalogue().by_id(row["indicator_id"])
+        if Scope.PARK not in indicator.scopes:
+            continue
+        key = (row["grain"], row["period"])
+        ratio = lines.park_ratio_of(indicator, row, there[key], park_id, key[1].astimezone(tz).year)
+        closed = by_key[key].end <= now
+        out.append(lines.ratio_line(ratio, (park_id, None), ("park", park_id), key, run_id, closed=closed))
+    await store.write_staged(connection, out)
+    return len(out)
 
 
 def stored_ratio(row: Mapping[str, Any]) -> Ratio:
@@ -189,13 +226,17 @@ def stored_ratio(row: Mapping[str, Any]) -> Ratio:
         product=None if product is None else Product(product["unit"], product["code"]),
         left_out=tuple(LeftOut(left["id"], Undefined(left["reason"])) for left in lineage["left_out"]),
         detail=lineage["detail"],
+        form=indicator.form,
+        price_year=lineage.get("price_year"),
+        unreported=tuple(lineage.get("unreported", ())),
     )
 
 
-def _row(ratio: Ratio, scope: Scope, span: Span, now: datetime) -> ValueRow:
+def value_row(ratio: Ratio, scope: str, span: Span, now: datetime) -> ValueRow:
+    """Return a ratio as it is written."""
     assert ratio.subject_id is not None
     return ValueRow(
-        subject=Subject(scope.value, ratio.subject_id, ratio.indicator_id, span.start),
+        subject=Subject(scope, ratio.subject_id, ratio.indicator_id, span.start),
         numerator=ratio.numerator,
         denominator=ratio.denominator,
         value=ratio.value,
@@ -207,7 +248,7 @@ def _row(ratio: Ratio, scope: Scope, span: Span, now: datetime) -> ValueRow:
     )
 
 
-def _changed(new: ValueRow, old: StoredValue | None) -> ValueRow | None:
+def changed_row(new: ValueRow, old: StoredValue | None) -> ValueRow | None:
     """Return the row to write, with its revision, or None if it says nothing new."""
     if old is None:
         return new

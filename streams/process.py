@@ -21,6 +21,7 @@ import structlog
 from park.calendar import GRAINS, zone
 from park.errors import ParkError
 from park.points import Kind
+from store import baselines
 from store import indicators as values
 from store import ledger as store
 from store.errors import StoreError, UnreachableError
@@ -31,14 +32,15 @@ from store.pool import connected, open_pool
 from store.registry import firms, metered_points
 from store.standings import notify
 from streams import metrics
+from streams.baselines import evaluate as evaluate_baselines
 from streams.derived import balance_park, balanced_periods, derive
 from streams.errors import StreamsError
-from streams.indicators import evaluate_firm, evaluate_park, span_at, spans_of
+from streams.indicators import Work, evaluate_firms, evaluate_park, span_at, spans_of
 from streams.ledger import Advance, advance, rebuild
 from streams.standings import judge_park
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from store.ledger import Mark
     from store.pool import Connection, Pool
@@ -51,6 +53,8 @@ LIVE: Final = timedelta(seconds=60)
 """A reading stored within so long after its own time is live, and its way to the indicator is measured."""
 PARK_REST: Final = 3.0
 """Parks rest for so many times as long as their last computation took: a quarter of the time is theirs at most."""
+VALUES_AT_ONCE: Final = 32
+"""Firms whose indicators are computed in one transaction."""
 _PASSING: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -181,15 +185,21 @@ async def once(
                 _log.debug("firm_pass", firm_id=firm.firm_id, buckets=done.buckets, revisions=done.revisions)
         began = time.monotonic()
         minute.more = False
-        for row in await values.waiting_values(connection):
+        firms_waiting = [WaitingFirm(*row) for row in await values.waiting_values(connection)]
+        for batch in batched(firms_waiting, VALUES_AT_ONCE):
             if stop.is_set():
                 break
             if values_s is not None and time.monotonic() - began >= values_s:
                 minute.more = True
                 break
-            async with _alone(minute, "indicators", row[0]) as may:
+            await _values_of(minute, connection, batch)
+        for firm in await baselines.waiting(connection):
+            if stop.is_set():
+                break
+            async with _alone(minute, "baselines", firm.firm_id) as may:
                 if may:
-                    await pass_values(connection, WaitingFirm(*row), now=datetime.now(UTC))
+                    with metrics.stage("baselines"):
+                        await pass_baselines(connection, firm, now=datetime.now(UTC))
         began = time.monotonic()
         if began >= minute.next_parks:
             for park_id, time_zone in await values.waiting_parks(connection):
@@ -204,6 +214,30 @@ async def once(
         else:
             minute.more = True
     return len(waiting)
+
+
+async def _values_of(minute: _Minute, connection: Connection, batch: Sequence[WaitingFirm]) -> None:
+    """Compute the indicators of some firms together; where that fails, of each alone, so that one harms no other."""
+    rested = [f for f in batch if time.monotonic() >= minute.resting.get(("indicators", f.firm_id), (0.0, 0.0))[0]]
+    if len(rested) > 1:
+        try:
+            await pass_values_of(connection, rested, now=datetime.now(UTC))
+        except _PASSING:
+            raise
+        except _WRONG as error:
+            _log.warning("batch_failed", what="indicators", firms=len(rested), error=str(error))
+        else:
+            return
+    for firm in rested:
+        async with _alone(minute, "indicators", firm.firm_id) as may:
+            if may:
+                await pass_values(connection, firm, now=datetime.now(UTC))
+
+
+def batched(waiting: Sequence[WaitingFirm], size: int) -> Iterator[Sequence[WaitingFirm]]:
+    """Cut what waits into batches of at most so many."""
+    for start in range(0, len(waiting), size):
+        yield waiting[start : start + size]
 
 
 @asynccontextmanager
@@ -272,25 +306,69 @@ async def pass_ledger(
 
 async def pass_values(connection: Connection, firm: WaitingFirm, *, now: datetime) -> bool:
     """Bring one firm's indicators up to date in one transaction; False if another worker has the firm."""
-    tz = zone(firm.time_zone)
+    return await pass_values_of(connection, [firm], now=now) == 1
+
+
+async def pass_values_of(connection: Connection, firms_: Sequence[WaitingFirm], *, now: datetime) -> int:
+    """Bring the indicators of some firms up to date in one transaction; return of how many.
+
+    Firms that another worker has are left to it.
+    """
+    async with connection.transaction():
+        free = await values.lock_firms(connection, [firm.firm_id for firm in firms_])
+        waiting = await values.take_values_of(connection, sorted(free))
+        mine = [firm for firm in firms_ if firm.firm_id in waiting]
+        if not mine:
+            return 0
+        causes = {f.firm_id: {cause for *_, found, _ in waiting[f.firm_id] for cause in found} for f in mine}
+        runs = await values.new_runs(
+            connection,
+            [(f.park_id, f.firm_id, f"indicators: {', '.join(sorted(causes[f.firm_id]))}") for f in mine],
+            CODE_VERSION,
+            now,
+        )
+        work = []
+        for firm in mine:
+            tz = zone(firm.time_zone)
+            spans = tuple(span_at(grain, start, tz) for grain, start, *_ in waiting[firm.firm_id])
+            # The causes of ledger marks were joined into one text.
+            why = frozenset(cause for text in causes[firm.firm_id] for cause in text.split(", "))
+            work.append(Work(firm.firm_id, firm.park_id, tz, spans, why, runs[firm.firm_id]))
+        with metrics.stage("indicators"):
+            moved = await evaluate_firms(connection, work, now=now)
+        since = {
+            firm_id: min((at for *_, at in rows if at is not None), default=None) for firm_id, rows in waiting.items()
+        }
+        oldest: dict[tuple[int, str, datetime], datetime | None] = {}
+        for each in work:
+            for span in moved.get(each.firm_id, ()):
+                key = (each.park_id, span.grain, span.start)
+                known = [at for at in (oldest.get(key), since[each.firm_id]) if at is not None]
+                oldest[key] = min(known, default=None)
+        await values.mark_parks(connection, [(*key, at) for key, at in oldest.items()])
+        for each in work:
+            over = [span.start for span in each.spans if span.grain == "day" and span.end <= now]
+            await baselines.mark(connection, each.firm_id, over)
+        await values.finish_runs(connection, [(each.run_id, since[each.firm_id]) for each in work])
+    done = datetime.now(UTC)
+    for at in since.values():
+        if at is not None:
+            metrics.WAITED_SECONDS.observe((done - at).total_seconds())
+    return len(work)
+
+
+async def pass_baselines(connection: Connection, firm: WaitingFirm, *, now: datetime) -> bool:
+    """Bring one firm's baselines up to date in one transaction; False if another worker has the firm."""
     async with connection.transaction():
         if not await store.lock_firm(connection, firm.firm_id):
             return False
-        waiting = await values.take_values(connection, firm.firm_id)
-        if not waiting:
+        if not await baselines.take(connection, firm.firm_id):
             return False
-        causes = ", ".join(sorted({cause for _, _, causes, _ in waiting for cause in causes}))
-        run_id = await store.new_run(connection, firm.park_id, firm.firm_id, f"indicators: {causes}", CODE_VERSION, now)
-        spans = [span_at(grain, start, tz) for grain, start, _, _ in waiting]
-        points = await metered_points(connection, firm.firm_id)
-        [row] = [row for row in await firms(connection, firm.park_id) if row.firm_id == firm.firm_id]
-        with metrics.stage("indicators"):
-            moved = await evaluate_firm(connection, row, points, spans, tz, now=now, run_id=run_id)
-        since = min((since for *_, since in waiting if since is not None), default=None)
-        await values.mark_park(connection, firm.park_id, [(span.grain, span.start) for span in moved], since)
-        await store.finish_run(connection, run_id, since)
-    if since is not None:
-        metrics.WAITED_SECONDS.observe((datetime.now(UTC) - since).total_seconds())
+        run_id = await store.new_run(connection, firm.park_id, firm.firm_id, "daily values", CODE_VERSION, now)
+        done = await evaluate_baselines(connection, firm.firm_id, zone(firm.time_zone), now=now, run_id=run_id)
+        await store.finish_run(connection, run_id, None)
+        if done.residuals:
+            await notify(connection, firm.park_id)
     return True
 
 
@@ -326,7 +404,7 @@ async def pass_park(connection: Connection, park_id: int, time_zone: str, *, now
         run_id = await store.new_run(connection, park_id, None, "firms", CODE_VERSION, now)
         members = await firms(connection, park_id)
         spans = [span_at(grain, start, tz) for grain, start, _ in waiting]
-        await evaluate_park(connection, park_id, members, spans, now=now, run_id=run_id)
+        await evaluate_park(connection, park_id, spans, tz, now=now, run_id=run_id)
         await judge_park(connection, park_id, members, tz, now=now, run_id=run_id)
         await balance_park(connection, park_id, spans, now=now, run_id=run_id)
         since = min((since for _, _, since in waiting if since is not None), default=None)

@@ -60,18 +60,28 @@ def park(indicator: str, *ratios: Ratio, excluded: tuple[int, ...] = ()) -> Rati
     return park_ratio(CATALOGUE.by_id(indicator), ratios, excluded=excluded)
 
 
-def test_the_first_slice_is_in_the_catalogue() -> None:
-    """The catalogue has the four first indicators, each with names in both languages, direction and source."""
-    assert [indicator.id for indicator in CATALOGUE.indicators] == [
-        "comprehensive_energy_equivalent",
-        "comprehensive_energy_equal",
-        "energy_per_product",
-        "water_reuse_rate",
-    ]
-    assert all(i.name_zh and i.name_en and i.formula and i.source for i in CATALOGUE.indicators)
+def test_every_indicator_says_what_it_is() -> None:
+    """Each of the catalogue has names in both languages, formula, unit, grains, scopes and source."""
+    ids = [indicator.id for indicator in CATALOGUE.indicators]
+    assert {"comprehensive_energy_equivalent", "comprehensive_energy_equal", "energy_per_product"} < set(ids)
+    assert {"water_reuse_rate", "energy_per_value_added", "co2_total_location", "maximum_demand"} < set(ids)
+    for i in CATALOGUE.indicators:
+        assert all((i.name_zh, i.name_en, i.formula, i.unit, i.grains, i.scopes, i.source)), i.id
+        assert not i.name_zh.isascii(), i.id
     assert CATALOGUE.by_id("water_reuse_rate").better is Better.HIGHER
     with pytest.raises(IndicatorError, match="water_reuse_rate"):
         CATALOGUE.by_id("water_reuse")
+
+
+def test_an_absolute_use_stands_beside_every_intensity() -> None:
+    """Whatever is divided by product, value or energy names an indicator of the absolute use, computed at its grains."""
+    for indicator in CATALOGUE.indicators:
+        if "/" in indicator.unit and indicator.better is Better.LOWER and indicator.id != "solid_waste_per_value_added":
+            assert indicator.absolute is not None, indicator.id
+        if indicator.absolute is not None:
+            beside = CATALOGUE.by_id(indicator.absolute)
+            assert not beside.denominator
+            assert set(indicator.grains) <= set(beside.grains), indicator.id
 
 
 def test_every_reason_has_a_sentence_in_both_languages() -> None:
