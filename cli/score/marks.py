@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from park.calendar import BUCKET_US, Period, from_us, periods, to_us
-from park.factors import load_factors
-from park.indicators import Scope, load_catalogue
-from park.points import Direction
-from park.ratios import Amount, Ratio, evaluate
+from park.calendar import BUCKET_US, from_us, to_us
 from simulators.truth import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from zoneinfo import ZoneInfo
 
     from numpy.typing import NDArray
 
+    from cli.score.indicators import IndicatorMarks
     from simulators.truth import FaultTruth, Truth
     from store.marking import HeldLedger, HeldReadings
 
@@ -75,22 +71,6 @@ class PointMarks:
     wrong_state: int
     wrong_quantity: int
     held: float
-
-
-@dataclass(frozen=True, slots=True)
-class IndicatorMarks:
-    """Daily indicators of firms against the same formulas over the truth.
-
-    Attributes:
-        error_max: largest relative error beyond what the dials' resolution explains, where inputs are complete.
-        undefined_wrong: undefined, defined, or undefined for another reason than the truth gives.
-        worst: which value has the largest error.
-    """
-
-    compared: int
-    error_max: float
-    undefined_wrong: int
-    worst: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +159,7 @@ def mark_ledger(truth: Truth, held: HeldLedger, ids: Mapping[tuple[str, str], in
         beyond = max(0.0, abs(total - true) - 2 * point.step - 1e-9 * abs(true))
         expected = truth.expected[k]
         state = _state(measured_s, estimated_s)
-        off = _off(measured, truth.quantity[k], point.step, _buckets_of(point.kind, point.interval_s))
+        off = _off(measured, truth.quantity[k], point.step, buckets_of(point.kind, point.interval_s))
         recoverable = point.conserved and not bool(np.any(expected == Expected.MISSING))
         marks.append(
             PointMarks(
@@ -199,7 +179,7 @@ def mark_ledger(truth: Truth, held: HeldLedger, ids: Mapping[tuple[str, str], in
     return tuple(marks)
 
 
-def _buckets_of(kind: str, interval_s: int) -> int:
+def buckets_of(kind: str, interval_s: int) -> int:
     """Return over how many buckets an amount is spread evenly: its course within them is not known."""
     return max(1, interval_s * 1_000_000 // BUCKET_US) if kind == "interval" else 1
 
@@ -224,85 +204,6 @@ def _wrong(expected: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.
     wrong: NDArray[np.bool_] = strict & (expected != state)
     wrong |= (expected == Expected.KNOWN) & (state == Expected.MISSING)
     return wrong
-
-
-def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInfo) -> IndicatorMarks:
-    """Compare daily values of firms with the catalogue's formulas over the true quantities of whole days."""
-    have = {(row["firm"], row["indicator_id"], row["period"]): row for row in held}
-    first, last = from_us(int(truth.bucket_us[0])), from_us(int(truth.bucket_us[-1]) + BUCKET_US)
-    days = [day for day in periods("day", first, last, tz) if day.start >= first and day.end <= last]
-    compared, wrong, worst, error_max = 0, 0, "", 0.0
-    for firm in sorted({point.firm for point in truth.points}):
-        for day in days:
-            inside = (truth.bucket_us >= to_us(day.start)) & (truth.bucket_us < to_us(day.end))
-            rows = [k for k, p in enumerate(truth.points) if p.firm == firm and p.kind != "gauge"]
-            amounts = {k: _amount(truth, k, inside, day) for k in rows}
-            for indicator in load_catalogue().indicators:
-                if Scope.FIRM not in indicator.scopes or "day" not in indicator.grains:
-                    continue
-                inputs = [k for k in rows if truth.points[k].carrier in indicator.inputs]
-                if not all(_knowable(truth.expected[k, inside]) for k in inputs):
-                    continue  # what the platform cannot know is not held against it here
-                expected = _true(indicator.id, list(amounts.values()), day, tz)
-                row = have.get((firm, indicator.id, day.start))
-                compared += 1
-                if row is None or (row["reason"] is None) != (expected.reason is None):
-                    wrong += 1
-                elif expected.reason is not None:
-                    wrong += row["reason"] != expected.reason.value
-                elif expected.value is not None:
-                    bound = _resolution(indicator.id, amounts, inputs, truth, day, tz, expected.value)
-                    error = max(0.0, abs(row["value"] - expected.value) - bound) / max(abs(expected.value), 1e-12)
-                    if error > error_max:
-                        error_max, worst = error, f"{firm} {indicator.id} {day.start:%Y-%m-%d}"
-    return IndicatorMarks(compared, error_max, wrong, worst)
-
-
-def _knowable(expected: NDArray[np.uint8]) -> bool:
-    """Tell whether a day's sum can be known: nothing is missing, and no gap reaches over midnight."""
-    return bool(
-        np.all(expected < Expected.MISSING) or np.all(expected[expected >= Expected.MISSING] == Expected.KNOWN)
-    ) and (expected[0] == expected[-1] == Expected.MEASURED)
-
-
-def _amount(truth: Truth, k: int, inside: NDArray[np.bool_], day: Period) -> Amount:
-    point = truth.points[k]
-    return Amount(
-        point_id=k,
-        carrier=point.carrier,
-        direction=Direction(point.direction),
-        unit=point.unit,
-        quantity=float(truth.quantity[k, inside].sum()),
-        measured_s=day.seconds,
-        estimated_s=0.0,
-        elapsed_s=day.seconds,
-        product=point.product,
-    )
-
-
-def _true(indicator_id: str, amounts: Sequence[Amount], day: Period, tz: ZoneInfo) -> Ratio:
-    indicator = load_catalogue().by_id(indicator_id)
-    return evaluate(indicator, amounts, load_factors(), on=day.start.astimezone(tz).date())
-
-
-def _resolution(
-    indicator_id: str,
-    amounts: Mapping[int, Amount],
-    inputs: Sequence[int],
-    truth: Truth,
-    day: Period,
-    tz: ZoneInfo,
-    value: float,
-) -> float:
-    """Return how far one step of each dial, at both ends of the day, can move the value."""
-    bound = 0.0
-    for k in inputs:
-        moved = dict(amounts)
-        quantity = amounts[k].quantity or 0.0
-        moved[k] = replace(amounts[k], quantity=quantity + 2 * truth.points[k].step)
-        other = _true(indicator_id, list(moved.values()), day, tz).value
-        bound += abs((value if other is None else other) - value)
-    return 1.1 * bound
 
 
 def mark_alerts(truth: Truth, episodes: Sequence[Mapping[str, Any]], stray: int) -> AlertMarks:

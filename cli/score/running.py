@@ -14,7 +14,8 @@ from rich.table import Table
 from cli.errors import MissingError, RefusedError
 from cli.onemachine import fresh_machine
 from cli.progress import Steps
-from cli.score.marks import Score, mark_alerts, mark_indicators, mark_ledger, mark_readings
+from cli.score.indicators import mark_indicators
+from cli.score.marks import Score, mark_alerts, mark_ledger, mark_readings
 from cli.score.sending import send
 from park.calendar import BUCKET_US, from_us, zone
 from park.wire import Batch
@@ -204,6 +205,8 @@ def broken(score: Score) -> list[str]:
         found.append(f"ledger error {score.error_ppm_max:.3g} ppm where the truth is recoverable")
     if score.indicators.error_max > 1e-6:
         found.append(f"indicator error {score.indicators.error_max:.3g} at {score.indicators.worst}")
+    if score.indicators.undefined_wrong:
+        found.append(f"indicators wrongly defined or undefined: {score.indicators.undefined_wrong}")
     return found
 
 
@@ -236,9 +239,11 @@ def show(score: Score) -> None:
         console.print(f"… and {len(ordered) - 20} more points, each no worse than the last one shown")
     marks = score.indicators
     console.print(
-        f"indicators  {marks.compared} compared · error {marks.error_max:.2e} {marks.worst} · "
-        f"{marks.undefined_wrong} wrongly defined or undefined"
+        f"indicators  {marks.compared:,} compared, {marks.values:,} of them numbers, of {len(marks.judged)} kinds · "
+        f"error {marks.error_max:.2e} {marks.worst} · {marks.undefined_wrong} wrongly defined or undefined"
     )
+    for line in marks.wrong[:5]:
+        console.print(f"  {line}")
     alerts = score.alerts
     console.print(
         f"alerts  {alerts.expected} expected · {alerts.episodes} episodes · precision {_share(alerts.precision)} · "

@@ -1,0 +1,171 @@
+"""Marking indicators: what the platform says of each firm and day against what the simulators say that it truly is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from cli.score.marks import buckets_of
+from park.calendar import BUCKET_US, Period, from_us, periods, to_us
+from park.indicators import Scope, load_catalogue
+from park.units import conversion
+from simulators.indicators import TRUTHS, Firm, source
+from simulators.indicators import expected as truth_of
+from simulators.truth import Expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from numpy.typing import NDArray
+
+    from simulators.truth import Truth
+
+MIN_COVERAGE: Final = 0.5
+"""Of a day, that a value needs of each of its points; written down once more, as the truth's formulas are."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorMarks:
+    """Daily indicators of firms against what the simulators say that they truly are.
+
+    Attributes:
+        compared: values and reasons; `values` of them are numbers from complete inputs.
+        error_max: largest relative error beyond what the dials' resolution explains, where inputs are complete.
+        undefined_wrong: undefined, defined, or undefined for another reason than the truth gives.
+        worst: which value has the largest error.
+        wrong: the first of those that are wrongly defined or undefined.
+        judged: indicators that were compared.
+        not_judged: indicators of days and firms that the simulators do not know, or whose inputs nobody can know.
+    """
+
+    compared: int
+    error_max: float
+    undefined_wrong: int
+    worst: str
+    values: int = 0
+    wrong: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()
+    not_judged: tuple[str, ...] = ()
+
+
+def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInfo) -> IndicatorMarks:
+    """Compare daily values of firms with what the simulators say they truly are.
+
+    Where all inputs of a day are known the value, or the reason for none, has to be the truth's. Where some are
+    missing it has to be undefined if too little is left, and with the right reason.
+    """
+    have = {(row["firm"], row["indicator_id"], row["period"]): row for row in held}
+    first, last = from_us(int(truth.bucket_us[0])), from_us(int(truth.bucket_us[-1]) + BUCKET_US)
+    days = [day for day in periods("day", first, last, tz) if day.start >= first and day.end <= last]
+    asked = [i for i in load_catalogue().indicators if Scope.FIRM in i.scopes and "day" in i.grains]
+    by: dict[str, list[int]] = {i.id: [0, 0, 0] for i in asked if i.id in TRUTHS}
+    wrong, worst, error_max = list[str](), "", 0.0
+    for firm in sorted({point.firm for point in truth.points}):
+        rows = [k for k, p in enumerate(truth.points) if p.firm == firm and p.kind != "gauge"]
+        for day in days:
+            inside = (truth.bucket_us >= to_us(day.start)) & (truth.bucket_us < to_us(day.end))
+            true_firm = _firm(truth, rows, inside, day, tz)
+            for indicator_id, counts in by.items():
+                right = truth_of(indicator_id, true_firm)
+                state = _inputs(truth, sorted(right.rows), inside, minimum=MIN_COVERAGE)
+                if state is None or (indicator_id in _OF_QUARTERS and not _every_quarter(truth, right.rows, inside)):
+                    continue  # what the platform cannot know is not held against it here
+                row = have.get((firm, indicator_id, day.start))
+                name = f"{firm} {indicator_id} {day.start.astimezone(tz):%Y-%m-%d}"
+                counts[0] += 1
+                reason = right.reason if state == "" else state
+                # What a firm has no points for is written for the year alone.
+                if (None if row is None else row["reason"]) != reason and not (row is None and reason == _ABSENT):
+                    if not (state == _PARTLY and row is not None and row["reason"] is None):
+                        counts[1] += 1
+                        wrong.append(f"{name}: {None if row is None else row['reason']}, not {reason}")
+                elif right.value is not None and state == "":
+                    counts[2] += 1
+                    error = max(0.0, abs(row["value"] - right.value) - right.bound) / max(abs(right.value), 1e-12)
+                    if error > error_max:
+                        error_max, worst = error, name
+    return IndicatorMarks(
+        compared=sum(counts[0] for counts in by.values()),
+        values=sum(counts[2] for counts in by.values()),
+        error_max=error_max,
+        undefined_wrong=len(wrong),
+        worst=worst,
+        wrong=tuple(wrong[:20]),
+        judged=tuple(sorted(i for i, counts in by.items() if counts[0])),
+        not_judged=tuple(sorted(i.id for i in asked if not by.get(i.id, [0])[0])),
+    )
+
+
+def _firm(truth: Truth, rows: Sequence[int], inside: NDArray[np.bool_], day: Period, tz: ZoneInfo) -> Firm:
+    sources = []
+    bought = np.zeros(int(inside.sum()))
+    steps = 0.0
+    for k in rows:
+        p = truth.points[k]
+        one = source(k, p.carrier, p.direction, p.unit, p.product, float(truth.quantity[k, inside].sum()), p.step)
+        sources.append(one)
+        if p.carrier == "electricity" and p.direction == "in":
+            bought += truth.quantity[k, inside] * conversion(p.unit, "kWh")
+            steps += 2 * one.step
+    bought_at_all = any(s.carrier == "electricity" and s.direction == "in" for s in sources)
+    return Firm(
+        sources,
+        day.seconds / 3600,
+        day.start.astimezone(tz).year,
+        float(bought.max()) if bought_at_all and len(bought) else None,
+        steps,
+    )
+
+
+_OF_QUARTERS: Final = {"maximum_demand", "load_factor"}
+_PARTLY: Final = "partly"
+_ABSENT: Final = "no_points"
+
+
+def _inputs(truth: Truth, rows: Sequence[int], inside: NDArray[np.bool_], *, minimum: float) -> str | None:
+    """Return "" where a day's inputs can be known, the reason that their lack gives, or None where nobody can tell.
+
+    `_PARTLY`: something is missing, but not so much that the value must be undefined.
+    """
+    shares, unknown = [], 0
+    for k in rows:
+        marks = truth.expected[k, inside]
+        if _knowable(marks):
+            shares.append(1.0)
+            continue
+        if np.any(marks > Expected.MISSING):
+            return None
+        if marks[0] != Expected.MEASURED and not np.all(marks == Expected.MISSING):
+            return None  # a gap over midnight: its quantity is shared out between two days
+        shares.append(float(np.mean(marks != Expected.MISSING)))
+        unknown += bool(np.all(marks == Expected.MISSING))
+    if not shares or min(shares) == 1.0:
+        return ""
+    if unknown == len(rows):
+        return "no_data"
+    if unknown or min(shares) < minimum - _NEAR:
+        return "coverage_too_low"
+    return None if min(shares) < minimum + _NEAR else _PARTLY
+
+
+_NEAR: Final = 0.03
+"""So near to the least coverage a reading more or less decides."""
+
+
+def _every_quarter(truth: Truth, rows: Iterable[int], inside: NDArray[np.bool_]) -> bool:
+    """Tell whether each quarter of an hour was measured by itself: an estimate flattens the peak."""
+    return all(
+        bool(np.all(truth.expected[k, inside] == Expected.MEASURED))
+        and buckets_of(truth.points[k].kind, truth.points[k].interval_s) == 1
+        for k in rows
+    )
+
+
+def _knowable(expected: NDArray[np.uint8]) -> bool:
+    """Tell whether a day's sum can be known: nothing is missing, and no gap reaches over midnight."""
+    return bool(
+        np.all(expected < Expected.MISSING) or np.all(expected[expected >= Expected.MISSING] == Expected.KNOWN)
+    ) and (expected[0] == expected[-1] == Expected.MEASURED)
