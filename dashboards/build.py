@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards.park_today import Locale, park_today
+from dashboards.page import Page
+from dashboards.pages import alerts, carbon, energy, firm, platform, quality, targets, today, waste, water
+from dashboards.words import LOCALES, Locale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from grafana_foundation_sdk.models.dashboard import Dashboard
+    from collections.abc import Mapping
+    from types import ModuleType
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards"
-LOCALES: Final[tuple[Locale, ...]] = ("zh-CN", "en")
 
-# A new dashboard is one line here.
-DASHBOARDS: Final[dict[str, Callable[[Locale], Dashboard]]] = {"park-today": park_today}
+# In the order in which a reader meets them. A new dashboard is one line here.
+DASHBOARDS: Final[dict[str, ModuleType]] = {
+    "park-today": today,
+    "targets": targets,
+    "firm": firm,
+    "energy": energy,
+    "water": water,
+    "carbon": carbon,
+    "waste": waste,
+    "alerts": alerts,
+    "quality": quality,
+    "platform": platform,
+}
+ONE_FIRM: Final = frozenset({"firm"})
+PARK_ONLY: Final = frozenset({"platform"})
+"""Pages about the whole platform: a firm has no use for them."""
+WITHOUT_ANNOTATIONS: Final = frozenset({"alerts", "platform"})
 
 
-def documents() -> dict[str, str]:
+@cache
+def documents() -> Mapping[str, str]:
     """Return every dashboard as JSON text by its path below `FOLDER`."""
-    return {f"{locale}/{name}.json": _text(make(locale)) for name, make in DASHBOARDS.items() for locale in LOCALES}
+    return {f"{locale}/{name}.json": _text(name, locale) for name in DASHBOARDS for locale in LOCALES}
 
 
 def parsed() -> dict[str, dict[str, Any]]:
@@ -33,11 +50,13 @@ def parsed() -> dict[str, dict[str, Any]]:
     return {path: json.loads(text) for path, text in documents().items()}
 
 
-def _text(board: Dashboard) -> str:
-    document = json.loads(JSONEncoder().encode(board))
+def _text(name: str, locale: Locale) -> str:
+    document = json.loads(JSONEncoder().encode(DASHBOARDS[name].build(locale)))
     for number, panel in enumerate(document["panels"], start=1):
         panel["id"] = number
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    lines = [] if name in WITHOUT_ANNOTATIONS else Page(locale, "today").annotations(one_firm=name in ONE_FIRM)
+    document["annotations"] = {"list": lines}
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

@@ -1,7 +1,7 @@
 """Runs every query of every dashboard as Grafana would send it, as the tenant's own role, on a real database.
 
 A query must run for one value, several, All, and a value with a quote in it, with and without TimescaleDB's macros; its
-columns must be what the panel needs; and a tenant that types another's ids must get what an id that does not exist
+columns must be what the panel needs; and a tenant that types another's codes must get what a code that does not exist
 gives.
 """
 
@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from dashboards.build import parsed
+from dashboards.build import PARK_ONLY, parsed
 from dashboards.errors import DashboardError
-from dashboards.lint import lint_dashboard, queries_of, variables_of
+from dashboards.lint import Statement, lint_dashboard, queries_of, variables_of
 from dashboards.macros import Variable, View, expand, substitute
 from store.browse import acquired, acting_as
 from store.pool import open_pool
 from store.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from store.pool import Connection, Pool
 
-_QUOTE: Final = "b'c"
-_NOBODY: Final = "2147483647"
+QUOTE: Final = "b'c"
+_NOBODY: Final = "nobody-has-this-code"
+_NUMBERS: Final = frozenset({"float8", "float4", "int8", "int4", "int2", "numeric"})
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Report:
     """What was found.
 
     Attributes:
-        queries: statements that were run.
+        queries: statements that were expanded and had to hold; equal texts run once.
         failed: statements that the database or the panel would refuse, with the place and the reason.
         crossed_tenant: statements that showed something of another tenant.
         empty: queries that gave no row for any choice of a tenant that has firms; no error, but they prove little.
@@ -68,32 +69,18 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A role, what it may choose, and what others may."""
+    """A role, the codes it may choose, and those of others."""
 
     role: str
     park: str
+    whole: bool
     firms: tuple[str, ...]
     foreign_parks: tuple[str, ...]
     foreign_firms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What is chosen in the dashboard's variables."""
-
-    name: str
-    park: str
-    firms: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One statement of a dashboard: where it stands, its form, and the dashboard's variables."""
-
-    where: str
-    sql: str
-    form: str
-    many: Mapping[str, bool]
+Choice = dict[str, tuple[str, ...]]
+"""What is chosen in each variable of a dashboard."""
 
 
 async def check(url: str, *, now: datetime | None = None, days: int = 7) -> Report:
@@ -111,105 +98,163 @@ async def check(url: str, *, now: datetime | None = None, days: int = 7) -> Repo
     for path, document in documents.items():
         report.lint += [f"{path}: {finding}" for finding in lint_dashboard(document, view)]
     async with open_pool(url, application="greenpark dashboards", min_size=0, max_size=2, read_only=True) as pool:
-        tenants = await _tenants(pool)
+        tenants = await tenants_of(pool)
         if not tenants:
             report.failed.append("no tenant in this database; make one with `greenpark token add PARK --label …`")
         for tenant in tenants:
             for path, document in documents.items():
-                await _check_document(pool, tenant, path, document, view, report)
+                # One transaction, so that now() stands still between what is compared.
+                async with acting_as(pool, tenant.role) as connection:
+                    await connection.fetchval(queries("tenants")["bare_search_path"])
+                    await _Session(connection, tenant, path, document, view, report).run()
     return report
 
 
-async def _tenants(pool: Pool) -> list[Tenant]:
+async def tenants_of(pool: Pool) -> list[Tenant]:
+    """Return every tenant that has a role."""
     async with acquired(pool) as connection:
         rows = await connection.fetch(queries("tenants")["scopes"])
-    parks = {str(row["park_id"]) for row in rows}
-    firms = {str(firm) for row in rows for firm in row["firms"]}
+    parks = {row["park"] for row in rows}
+    firms = {firm for row in rows for firm in row["firms"]}
     return [
         Tenant(
             row["role"],
-            str(row["park_id"]),
-            tuple(map(str, row["firms"])),
-            tuple(sorted(parks - {str(row["park_id"])})),
-            tuple(sorted(firms - set(map(str, row["firms"])))),
+            row["park"],
+            row["whole"],
+            tuple(row["firms"]),
+            tuple(sorted(parks - {row["park"]})),
+            tuple(sorted(firms - set(row["firms"]))),
         )
         for row in rows
     ]
 
 
-async def _check_document(
-    pool: Pool, tenant: Tenant, path: str, document: Mapping[str, Any], view: View, report: Report
-) -> None:
-    many = variables_of(document)
-    for place, sql, form in queries_of(document):
-        query = Query(f"{path}: {place} as {tenant.role}", sql, form, many)
-        # One transaction, so that now() stands still between what is compared.
-        async with acting_as(pool, tenant.role) as connection:
-            await connection.fetchval(queries("tenants")["bare_search_path"])
-            await _check_own(connection, tenant, query, view, report)
-            await _check_crossing(connection, tenant, query, view, report)
+class _Session:
+    """One dashboard as one tenant."""
+
+    def __init__(
+        self, connection: Connection, tenant: Tenant, path: str, document: Mapping[str, Any], view: View, report: Report
+    ) -> None:
+        self._connection, self._tenant, self._document = connection, tenant, document
+        self._views = [View(view.start, view.end, view.interval, timescaledb) for timescaledb in (True, False)]
+        self._report, self._path = report, path
+        self._many = variables_of(document)
+        self._of_the_platform = path.rpartition("/")[2].removesuffix(".json") in PARK_ONLY
+        self._seen: dict[str, list[Any] | str] = {}
+
+    async def run(self) -> None:
+        """Try every statement with every choice."""
+        options = await self._options()
+        for statement in queries_of(self._document):
+            seen = 0
+            for name, choice in _own_choices(options, self._many):
+                for view in self._views:
+                    seen += len(await self._try(statement, name, choice, view) or ())
+            if not seen and self._tenant.firms and not (self._of_the_platform and not self._tenant.whole):
+                self._report.empty.append(self._where(statement))
+            for name, tried, harmless in _crossings(self._tenant, options, self._many):
+                got = await self._try(statement, name, tried, self._views[0])
+                wanted = await self._try(statement, name, harmless, self._views[0])
+                if got is not None and wanted is not None and got != wanted:
+                    self._report.crossed_tenant.append(f"{self._where(statement)}, {name}")
+
+    async def _options(self) -> Choice:
+        """Return what the tenant can choose from in each variable, asked as Grafana asks: one after the other."""
+        options: Choice = {}
+        for variable in self._document["templating"]["list"]:
+            first = {name: values[:1] or (_NOBODY,) for name, values in options.items()}
+            place = f"variable {variable['name']}"
+            statement = Statement(place, variable["query"], "table", frozenset({"__text", "__value"}))
+            rows = await self._try(statement, "options", first, self._views[0])
+            values = tuple(row["__value"] for row in rows or ())
+            options[variable["name"]] = values
+            foreign = {"park": self._tenant.foreign_parks, "firm": self._tenant.foreign_firms}
+            if set(values) & set(foreign.get(variable["name"], ())):
+                self._report.crossed_tenant.append(f"{self._where(statement)}, offered")
+        return options
+
+    def _where(self, statement: Statement) -> str:
+        return f"{self._path}: {statement.place} as {self._tenant.role}"
+
+    async def _try(self, statement: Statement, name: str, choice: Choice, view: View) -> list[Any] | None:
+        try:
+            variables = {key: Variable(values, many=self._many[key]) for key, values in choice.items()}
+            text = expand(substitute(statement.sql, variables), view)
+        except DashboardError as error:
+            self._report.failed.append(f"{self._where(statement)}, {name}: {error}")
+            return None
+        self._report.queries += 1
+        if text not in self._seen:
+            self._seen[text] = await self._fetched(statement, text)
+        found = self._seen[text]
+        if isinstance(found, str):
+            self._report.failed.append(f"{self._where(statement)}, {name}: {found}")
+            return None
+        return found
+
+    async def _fetched(self, statement: Statement, text: str) -> list[Any] | str:
+        try:
+            async with self._connection.transaction():
+                return await fetch(self._connection, statement, text)
+        except (asyncpg.PostgresError, DashboardError) as error:
+            return f"{type(error).__name__} {error}"
 
 
-async def _check_own(connection: Connection, tenant: Tenant, query: Query, view: View, report: Report) -> None:
-    seen = 0
-    for timescaledb in (True, False):
-        variant = View(view.start, view.end, view.interval, timescaledb)
-        for choice in _own_choices(tenant):
-            seen += len(await _run(connection, query, choice, variant, report) or ())
-    if not seen and tenant.firms:
-        report.empty.append(query.where)
+def _own_choices(options: Choice, many: Mapping[str, bool]) -> list[tuple[str, Choice]]:
+    def chosen(several: slice, one: int) -> Choice:
+        return {
+            name: (values[several] if many[name] else values[one:][:1] or values[-1:]) or (_NOBODY,)
+            for name, values in options.items()
+        }
 
-
-def _own_choices(tenant: Tenant) -> list[Choice]:
+    odd: Choice = dict.fromkeys(options, (QUOTE,))
+    among = {name: (*values, QUOTE) if many[name] else values[:1] or (QUOTE,) for name, values in options.items()}
     return [
-        Choice("one value", tenant.park, tenant.firms[:1] or (_NOBODY,)),
-        Choice("several", tenant.park, (tenant.firms * 2)[:2] or (_NOBODY,)),
-        Choice("All", tenant.park, tenant.firms or (_NOBODY,)),
-        Choice("a value with a quote", _QUOTE, (*tenant.firms, _QUOTE)),
-        Choice("a quote among others", tenant.park, (*tenant.firms, _QUOTE)),
+        ("one value", chosen(slice(1), 0)),
+        ("several", chosen(slice(2), 1)),
+        ("All", chosen(slice(None), 2)),
+        ("a value with a quote", odd),
+        ("a quote among others", among),
     ]
 
 
-async def _check_crossing(connection: Connection, tenant: Tenant, query: Query, view: View, report: Report) -> None:
-    """Another tenant's ids must give exactly what ids of nobody give, in every mixture."""
+def _crossings(tenant: Tenant, options: Choice, many: Mapping[str, bool]) -> list[tuple[str, Choice, Choice]]:
+    """Another tenant's codes must give exactly what codes of nobody give, in every mixture."""
+
+    def chosen(park: str, firms: Sequence[str]) -> Choice:
+        given = {"park": (park,), "firm": tuple(firms) if many.get("firm") else tuple(firms)[-1:]}
+        return {name: given.get(name) or values[:1] or (_NOBODY,) for name, values in options.items()}
+
     own, foreign = tenant.firms, tenant.foreign_firms
-    mixtures = [
-        (Choice("foreign firms", tenant.park, foreign), Choice("nobody", tenant.park, (_NOBODY,))),
-        (Choice("own and foreign firms", tenant.park, own + foreign), Choice("own", tenant.park, (*own, _NOBODY))),
+    if not foreign:
+        return []
+    found = [
+        ("foreign firms", chosen(tenant.park, foreign), chosen(tenant.park, [_NOBODY])),
+        ("own and foreign firms", chosen(tenant.park, own + foreign), chosen(tenant.park, [*own, _NOBODY])),
     ]
     for park in tenant.foreign_parks:
-        nobody = Choice("nobody", _NOBODY, (_NOBODY,))
-        mixtures.append((Choice(f"foreign park {park}", park, own + foreign), nobody))
-    for tried, harmless in mixtures:
-        if tried.firms:
-            got = await _run(connection, query, tried, view, report)
-            wanted = await _run(connection, query, harmless, view, report)
-            if got is not None and wanted is not None and got != wanted:
-                report.crossed_tenant.append(f"{query.where}, {tried.name}")
+        nobody = chosen(_NOBODY, [_NOBODY])
+        found.append((f"foreign park {park}", chosen(park, own + foreign), nobody))
+    return found
 
 
-async def _run(connection: Connection, query: Query, choice: Choice, view: View, report: Report) -> list[Any] | None:
-    values = {"park": (choice.park,), "firm": choice.firms}
-    try:
-        variables = {name: Variable(values[name], many=quoted) for name, quoted in query.many.items()}
-        text = expand(substitute(query.sql, variables), view)
-        report.queries += 1
-        async with connection.transaction():
-            return await _fetch(connection, text, query.form)
-    except (asyncpg.PostgresError, DashboardError) as error:
-        report.failed.append(f"{query.where}, {choice.name}: {type(error).__name__} {error}")
-        return None
+async def fetch(connection: Connection, statement: Statement, text: str) -> list[Any]:
+    """Run an expanded statement and return its rows.
 
-
-async def _fetch(connection: Connection, text: str, form: str) -> list[Any]:
-    statement = await connection.prepare(text)
-    columns = {a.name: a.type.name for a in statement.get_attributes()}
-    if len(columns) != len(statement.get_attributes()):
+    Raises:
+        DashboardError: its columns or their order are not what the panel needs.
+    """
+    prepared = await connection.prepare(text)
+    columns = {a.name: a.type.name for a in prepared.get_attributes()}
+    if len(columns) != len(prepared.get_attributes()):
         raise DashboardError("two columns have the same name")
-    if form == "time_series":
+    if statement.columns is None:
         _check_series(columns)
-    rows: list[Any] = await statement.fetch()
-    if form == "time_series" and any(a["time"] > b["time"] for a, b in pairwise(rows)):
+    elif statement.columns != set(columns):
+        different = ", ".join(sorted(statement.columns ^ set(columns)))
+        raise DashboardError(f"columns and headings differ: {different}")
+    rows: list[Any] = await prepared.fetch()
+    if statement.form == "time_series" and any(a["time"] > b["time"] for a, b in pairwise(rows)):
         raise DashboardError("rows must come in the order of time")
     return rows
 
@@ -217,7 +262,7 @@ async def _fetch(connection: Connection, text: str, form: str) -> list[Any]:
 def _check_series(columns: Mapping[str, str]) -> None:
     if columns.get("time") not in {"timestamptz", "float8", "int8"}:
         raise DashboardError("a time series needs a column time")
-    numbers = [name for name, kind in columns.items() if kind in {"float8", "float4", "int8", "int4", "numeric"}]
+    numbers = [name for name, kind in columns.items() if kind in _NUMBERS]
     texts = [name for name, kind in columns.items() if kind == "text"]
     if not set(numbers) - {"time"}:
         raise DashboardError("a time series needs a number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dashboards.errors import DashboardError
@@ -18,20 +19,57 @@ PANELS: Final = frozenset({"stat", "table", "timeseries", "gauge", "bargauge", "
 SCHEMA_VERSIONS: Final = range(39, 43)
 # A name after FROM or JOIN that is no function: functions stand before a parenthesis.
 _DATA_TABLES: Final = re.compile(r"\b(?:FROM|JOIN)\s+(?!LATERAL\b)([\w.]+)\b(?!\s*\()", re.IGNORECASE)
+_EXTRACT: Final = re.compile(r"\bextract\(\s*\w+\s+FROM\b", re.IGNORECASE)
+_COMMON_TABLES: Final = re.compile(r"(?:\bWITH|,)\s+(\w+)\s+AS\s+\(")
+_BEHIND_VIEWS: Final = frozenset(
+    f"greenpark.{name}" for name in ("reading", "consumption", "consumption_period", "consumption_tariff", "batch")
+)
+_BY_THE_DAY: Final = frozenset(
+    f"greenpark.{name}" for name in ("tenant_reading", "tenant_consumption", "tenant_bucket")
+)
 _SOURCE: Final = {"type": SOURCE_TYPE, "uid": SOURCE_UID}
 
 
-def queries_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield (place, SQL, format) of every variable, panel and annotation query."""
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One query of a dashboard.
+
+    Attributes:
+        place: where it stands.
+        sql: as it stands in the editor.
+        form: `time_series` or `table`.
+        columns: that it must give, exactly; None: a time series, whose columns follow another rule.
+    """
+
+    place: str
+    sql: str
+    form: str
+    columns: frozenset[str] | None = None
+
+
+def queries_of(document: Mapping[str, Any]) -> Iterator[Statement]:
+    """Yield every variable, panel and annotation query."""
     for variable in document["templating"]["list"]:
         if variable["type"] == "query":
-            yield f"variable {variable['name']}", variable["query"], "table"
+            needed = frozenset({"__text", "__value"})
+            yield Statement(f"variable {variable['name']}", variable["query"], "table", needed)
     for panel in document["panels"]:
         for target in panel.get("targets", []):
-            yield f"panel {panel['id']} {panel['title']} {target['refId']}", target["rawSql"], target.get("format", "")
+            place = f"panel {panel['id']} {panel['title']} {target['refId']}"
+            form = target.get("format", "")
+            yield Statement(place, target["rawSql"], form, None if form == "time_series" else _columns_of(panel))
     for annotation in document.get("annotations", {}).get("list", []):
-        if "rawSql" in annotation.get("target", {}):
-            yield f"annotation {annotation['name']}", annotation["target"]["rawSql"], "table"
+        target = annotation.get("target", {})
+        if "rawSql" in target:
+            wanted = {"time", "text", "tags"} | ({"timeend"} if "timeend" in target["rawSql"] else set())
+            yield Statement(f"annotation {annotation['name']}", target["rawSql"], "table", frozenset(wanted))
+
+
+def _columns_of(panel: Mapping[str, Any]) -> frozenset[str]:
+    """Return the columns that a panel names: a column without a heading would show its SQL name."""
+    overrides = panel["fieldConfig"].get("overrides", [])
+    named = {o["matcher"]["options"] for o in overrides if o["matcher"]["id"] == "byName"}
+    return frozenset(named | ({panel["options"]["xField"]} if "xField" in panel.get("options", {}) else set()))
 
 
 def variables_of(document: Mapping[str, Any]) -> dict[str, bool]:
@@ -49,12 +87,17 @@ def lint_dashboard(document: Mapping[str, Any], view: View) -> list[str]:
             found.append(f"variable {variable['name']}: allValue reaches the database unquoted")
         if variable["type"] == "query" and variable.get("datasource") != _SOURCE:
             found.append(f"variable {variable['name']}: data source must be {_SOURCE}")
-    for place, sql, _ in queries_of(document):
-        found += [f"{place}: {finding}" for finding in _of_sql(sql, many)]
+    found += [
+        f"annotation {line['name']}: data source must be {_SOURCE}, format table"
+        for line in document.get("annotations", {}).get("list", [])
+        if line.get("datasource") != _SOURCE or line["target"].get("format") != "table"
+    ]
+    for statement in queries_of(document):
+        found += [f"{statement.place}: {finding}" for finding in _of_sql(statement.sql, many)]
         try:
-            expand(substitute(sql, samples), view)
+            expand(substitute(statement.sql, samples), view)
         except DashboardError as error:
-            found.append(f"{place}: {error}")
+            found.append(f"{statement.place}: {error}")
     return found
 
 
@@ -116,12 +159,15 @@ def _of_sql(sql: str, many: Mapping[str, bool]) -> Iterator[str]:
                 yield f"${name} is quoted by Grafana; write IN (${name})"
             if not quoted and not inside_quotes:
                 yield f"${name} is not quoted by Grafana; write '${name}'"
-    for table in _DATA_TABLES.findall(sql):
+    sql = _EXTRACT.sub("", sql)
+    own = set(_COMMON_TABLES.findall(sql))
+    tables = [table for table in _DATA_TABLES.findall(sql) if table not in own]
+    for table in tables:
         if not table.startswith("greenpark."):
             yield f"{table}: write greenpark.{table}, the viewer has no search path of ours"
-        if table in {"greenpark.reading", "greenpark.consumption"}:
+        if table in _BEHIND_VIEWS:
             yield f"{table}: a tenant reads the view tenant_… instead"
-    if "greenpark.tenant_" in sql and "interval '1 day'" not in sql:
+    if _BY_THE_DAY & set(tables) and "interval '1 day'" not in sql:
         yield "readings and buckets only for a day; longer ranges read the roll-ups"
 
 

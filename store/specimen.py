@@ -21,12 +21,22 @@ if TYPE_CHECKING:
 
     from store.pool import Connection
 
+_Row = tuple[str, str, str, str, str, Direction]
 PARKS: Final[dict[str, tuple[str, ...]]] = {"east": ("a", "b"), "west": ("c",)}
 _POINTS: Final = (
     ("E-001", "电表", "Electricity", "electricity", "kWh", Direction.IN),
     ("W-001", "新水", "Fresh water", "fresh_water", "m3", Direction.IN),
     ("W-002", "回用水", "Recycled water", "recycled_water", "m3", Direction.INTERNAL),
     ("P-001", "产量", "Pieces", "product", "piece", Direction.OUT),
+)
+_MORE_POINTS: Final = (
+    ("E-002", "车间电表", "Workshop", "electricity", "MWh", Direction.INTERNAL),
+    ("G-001", "天然气", "Natural gas", "natural_gas", "m3", Direction.IN),
+    ("S-001", "蒸汽", "Steam", "steam", "t", Direction.IN),
+    ("W-003", "废水", "Wastewater", "wastewater", "m3", Direction.OUT),
+    ("A-001", "二氧化硫", "SO2", "so2", "kg", Direction.OUT),
+    ("A-002", "化学需氧量", "COD", "cod", "kg", Direction.OUT),
+    ("Z-001", "铝灰渣", "Dross", "solid_waste", "t", Direction.OUT),
 )
 
 
@@ -44,23 +54,31 @@ class Planted:
     roles: Mapping[tuple[str, str | None], str]
 
 
-async def plant(connection: Connection, *, now: datetime) -> Planted:
-    """Write the parks of `PARKS` with everything in them, as the owner of the database."""
+async def plant(connection: Connection, *, now: datetime, every_panel: bool = False) -> Planted:
+    """Write the parks of `PARKS` with everything in them, as the owner of the database.
+
+    Args:
+        connection: of the owner.
+        now: end of what is planted.
+        every_panel: more points and rows, so that no panel of the dashboards is empty.
+    """
     park_ids: dict[str, int] = {}
     firm_ids: dict[str, int] = {}
     roles: dict[tuple[str, str | None], str] = {}
     for code, members in PARKS.items():
-        applied = await apply_definition(connection, _park(code, members, now))
+        points = _POINTS + _MORE_POINTS if every_panel else _POINTS
+        applied = await apply_definition(connection, _park(code, members, points, now))
         park_ids[code] = applied.park_id
         firm_ids |= {row.code: row.firm_id for row in await firms(connection, applied.park_id)}
-        for statement in queries("specimen").values():
-            await connection.execute(statement, now, applied.park_id)
+        for file in ("specimen", "specimen_panels") if every_panel else ("specimen",):
+            for statement in queries(file).values():
+                await connection.execute(statement, now, applied.park_id)
         for member in (None, *members):
             roles[code, member] = await add_tenant(connection, code, member)
     return Planted(park_ids, firm_ids, roles)
 
 
-def _park(code: str, members: tuple[str, ...], now: datetime) -> ParkDefinition:
+def _park(code: str, members: tuple[str, ...], points: tuple[_Row, ...], now: datetime) -> ParkDefinition:
     return ParkDefinition(
         code=code,
         name_zh=f"园区 {code}",
@@ -72,7 +90,7 @@ def _park(code: str, members: tuple[str, ...], now: datetime) -> ParkDefinition:
                 name_en=f"Firm '{member}'",
                 industry="specimen",
                 edges=["gw1"],
-                points=[_point(*point, now=now) for point in _POINTS],
+                points=[_point(*point, now=now) for point in points],
             )
             for member in members
         ],

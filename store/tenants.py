@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import re
 import secrets
 from dataclasses import dataclass
@@ -51,6 +53,16 @@ class Tenant:
     firm: str | None
     may_log_in: bool
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantHome:
+    """A park or firm (None: the whole park), the name of its role, and its park's time zone."""
+
+    role: str
+    park: str
+    firm: str | None
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,52 @@ async def add_tenant(connection: Connection, park: str, firm: str | None) -> str
         raise UnsuitableError(msg) from error
     await connection.execute(sql["scope"], role, row["park_id"], row["firm_id"])
     return role
+
+
+async def tenant_homes(connection: Connection, park: str | None = None) -> list[TenantHome]:
+    """Return every park and firm (or those of one park) with the name of its role, whether it is made already or not.
+
+    Raises:
+        UnknownNameError: no such park.
+    """
+    rows = await connection.fetch(queries("tenants")["homes"], park)
+    if park is not None and not rows:
+        raise UnknownNameError("park", park)
+    database = await connection.fetchval("SELECT current_database()")
+    return [
+        TenantHome(tenant_role(database, row["park"], row["firm"]), row["park"], row["firm"], row["time_zone"])
+        for row in rows
+    ]
+
+
+async def allow_login(connection: Connection, role: str, password: str, *, connections: int = 20) -> None:
+    """Let a tenant's role log in with this password, to read, and not for long.
+
+    The server gets the password's SCRAM verifier, so that no log of it can hold the password.
+
+    Raises:
+        UnsuitableError: we may not alter the role.
+    """
+    if not await connection.fetchval(queries("browse")["is_tenant"], role):
+        raise UnknownNameError("tenant role", role)
+    verifier = scram_verifier(password, hashlib.sha256(f"{role} {password}".encode()).digest()[:16])
+    text = queries("tenants")["allow_login"].format(role=role, verifier=verifier, connections=connections)
+    try:
+        await connection.execute(text)
+    except asyncpg.InsufficientPrivilegeError as error:
+        lacks = await lacking(connection, role)
+        cure = " ".join(lacks.statements) or f"what PostgreSQL misses: {error}"
+        msg = f"the database user {lacks.user} may not alter the role {role}; let a superuser run: {cure}"
+        raise UnsuitableError(msg) from error
+
+
+def scram_verifier(password: str, salt: bytes, *, rounds: int = 4096) -> str:
+    """Return what PostgreSQL keeps of an ASCII password (RFC 5802, SCRAM-SHA-256)."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, rounds)
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    stored, server = hashlib.sha256(client).digest(), hmac.digest(salted, b"Server Key", "sha256")
+    one, two, three = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return f"SCRAM-SHA-256${rounds}:{one}${two}:{three}"
 
 
 async def lacking(connection: Connection, role: str = "greenpark_tenant") -> Lacking:

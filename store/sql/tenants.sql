@@ -51,10 +51,28 @@ WHERE r.rolname = current_user
 -- What a log-in that is not ours has, such as Grafana's.
 SELECT set_config('search_path', '"$user", public', true)
 
+-- name: homes
+-- Every park and firm, and the park's time zone.
+SELECT k.code AS park, f.code AS firm, k.time_zone
+FROM park AS k
+CROSS JOIN LATERAL (SELECT NULL::text AS code UNION ALL SELECT f.code FROM firm AS f WHERE f.park_id = k.park_id) AS f
+WHERE $1::text IS NULL OR k.code = $1
+ORDER BY k.code, f.code NULLS FIRST
+
+-- name: allow_login
+-- What is put in comes from us and needs no quoting. The role reads only, not for long, and a plan is never
+-- compiled: that would take longer than any of the dashboards' queries.
+ALTER ROLE {role} LOGIN CONNECTION LIMIT {connections} PASSWORD '{verifier}';
+ALTER ROLE {role} SET default_transaction_read_only = on;
+ALTER ROLE {role} SET statement_timeout = '15s';
+ALTER ROLE {role} SET idle_in_transaction_session_timeout = '30s';
+ALTER ROLE {role} SET jit = off
+
 -- name: scopes
 -- Every tenant role with what it may see, to check one against the other.
-SELECT s.role_name::text AS role, s.park_id, s.firm_id,
-       (SELECT coalesce(array_agg(f.firm_id ORDER BY f.firm_id), '{}') FROM firm AS f
+SELECT s.role_name::text AS role, k.code AS park, s.firm_id IS NULL AS whole,
+       (SELECT coalesce(array_agg(f.code ORDER BY f.firm_id), '{}') FROM firm AS f
         WHERE f.park_id = s.park_id AND (s.firm_id IS NULL OR f.firm_id = s.firm_id)) AS firms
-FROM tenant_scope AS s WHERE EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = s.role_name)
+FROM tenant_scope AS s JOIN park AS k USING (park_id)
+WHERE EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = s.role_name)
 ORDER BY 1

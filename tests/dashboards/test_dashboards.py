@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 import yaml
 
 from dashboards import check as checker
-from dashboards.build import FOLDER, documents, parsed, stale, write
+from dashboards import words
+from dashboards.build import DASHBOARDS, FOLDER, documents, parsed, stale, write
 from dashboards.lint import lint_dashboard, lint_datasources, lint_providers, queries_of
 from dashboards.macros import View
+from park.errors import UnitError
+from park.units import CARRIERS, consumed_unit, conversion
 from store.pool import connected
 from store.specimen import plant
 
@@ -21,6 +25,7 @@ NOW = datetime(2026, 3, 5, 10, 0, tzinfo=UTC)
 VIEW = View(NOW - timedelta(days=7), NOW, timedelta(hours=1), timescaledb=True)
 PROVISIONING = FOLDER.parent / "provisioning"
 EN = "en/park-today.json"
+LINK = r'/d/([\w-]+)\?\$\{park:queryparam\}&var-\w+=\$\{__data\.fields\["(.+)"\]\}&\$\{__url_time_range\}'
 
 
 def test_the_committed_files_are_what_the_code_makes() -> None:
@@ -42,17 +47,96 @@ def test_every_dashboard_passes_the_lint(path: str) -> None:
     assert lint_dashboard(parsed()[path], VIEW) == []
 
 
-def test_both_languages_are_one_dashboard() -> None:
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_both_languages_are_one_dashboard(name: str) -> None:
     """Same panels, places and queries; only words differ, and no word is left in the other language."""
     both = parsed()
-    chinese, english = both["zh-CN/park-today.json"], both[EN]
+    chinese, english = both[f"zh-CN/{name}.json"], both[f"en/{name}.json"]
     for zh, en in zip(chinese["panels"], english["panels"], strict=True):
         assert (zh["id"], zh["type"], zh["gridPos"]) == (en["id"], en["type"], en["gridPos"])
-        assert not zh["title"].isascii()
-        assert en["title"].isascii()
-        assert [t["rawSql"].replace("_zh", "_en") for t in zh["targets"]] == [t["rawSql"] for t in en["targets"]]
+        assert any("一" <= letter <= "鿿" for letter in zh["title"] + zh["description"])
+        assert [_wordless(t["rawSql"]) for t in zh["targets"]] == [_wordless(t["rawSql"]) for t in en["targets"]]
     assert chinese["uid"] != english["uid"]
     assert not any("一" <= letter <= "鿿" for letter in json.dumps(english, ensure_ascii=False))
+
+
+def _wordless(sql: str) -> str:
+    """The statement without its words."""
+    return re.sub(r"'(?:[^']|'')*'", "''", sql.replace("_zh", "_en"))
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_page_leads_to_the_others_and_takes_the_selection_along(name: str) -> None:
+    """Links by tag with variables and time; links in cells name pages and columns that are there."""
+    everything = parsed()
+    uids = {document["uid"] for document in everything.values()}
+    for locale, lang in (("zh-CN", "zh"), ("en", "en")):
+        document = everything[f"{locale}/{name}.json"]
+        [link] = document["links"]
+        assert (link["type"], link["tags"], link["includeVars"], link["keepTime"]) == (
+            "dashboards", ["greenpark", lang], True, True,
+        )  # fmt: skip
+        assert document["tags"] == ["greenpark", lang]
+        for panel in document["panels"]:
+            headings = {
+                one["value"]
+                for override in panel["fieldConfig"]["overrides"]
+                for one in override["properties"]
+                if one["id"] == "displayName"
+            }
+            overrides = [one for o in panel["fieldConfig"]["overrides"] for one in o["properties"]]
+            for url in [link["url"] for one in overrides if one["id"] == "links" for link in one["value"]]:
+                found = re.fullmatch(LINK, url)
+                assert found is not None, url
+                assert found[1] in uids
+                assert found[2] in headings
+
+
+def test_a_word_means_the_same_everywhere() -> None:
+    """Estimates, running periods and states have one colour each on every panel of every page."""
+    colours: dict[str, set[str]] = {}
+    for document in parsed().values():
+        for panel in document["panels"]:
+            if panel["type"] != "timeseries":
+                continue
+            for override in panel["fieldConfig"]["overrides"]:
+                for one in override["properties"]:
+                    if one["id"] == "color":
+                        colours.setdefault(override["matcher"]["options"], set()).add(one["value"]["fixedColor"])
+    assert colours["估算"] == colours["Estimated"] == {words.ESTIMATE}
+    assert colours["暂计（本期未结束）"] == {words.PROVISIONAL}
+    assert all(len(found) == 1 for found in colours.values())
+
+
+def test_a_gap_is_a_gap_on_every_curve() -> None:
+    """No curve is drawn across unknown times, and no panel shows nothing as zero."""
+    for document in parsed().values():
+        for panel in document["panels"]:
+            if panel["type"] == "timeseries":
+                assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] is False
+            assert panel["fieldConfig"]["defaults"]["noValue"] == "–"
+
+
+@pytest.mark.stack
+async def test_the_words_and_units_of_the_store_are_those_of_the_park(database_url: str) -> None:
+    """Every carrier has a word in both languages, every unit of an amount or a rate its scale."""
+    async with connected(database_url) as connection:
+        named = {r["code"] for r in await connection.fetch("SELECT code FROM word WHERE kind = 'carrier'")}
+        scales = {r["symbol"]: (r["base"], r["scale"]) for r in await connection.fetch("SELECT * FROM unit_scale")}
+    assert set(CARRIERS) <= named
+    for symbol, (base, scale) in scales.items():
+        amount, hourly = consumed(symbol)
+        assert scale == pytest.approx(hourly * conversion(amount, base)), symbol
+
+
+def consumed(symbol: str) -> tuple[str, float]:
+    """The unit of an amount, or of a rate over an hour, and how many of it."""
+    for rate in ("kW", "kvar", "m3/h", "t/h"):
+        try:
+            return consumed_unit(rate), conversion(symbol, rate)
+        except UnitError:
+            continue
+    return symbol, 1.0
 
 
 @pytest.mark.parametrize(
@@ -75,6 +159,8 @@ def test_both_languages_are_one_dashboard() -> None:
         (lambda d: _sql(d, "SELECT 1 FROM firm AS f WHERE f.park_id::text = '$park'"), "no search path"),
         (lambda d: _sql(d, "SELECT 1 FROM greenpark.reading AS r"), "view tenant_"),
         (lambda d: _sql(d, "SELECT 1 FROM greenpark.tenant_reading AS r"), "only for a day"),
+        (lambda d: _sql(d, "SELECT 1 FROM greenpark.consumption_period AS r"), "view tenant_"),
+        (lambda d: d["annotations"]["list"][0]["target"].update(format="time_series"), "format table"),
         (lambda d: _sql(d, "SELECT $__foo(1)"), "no macro"),
         (lambda d: _sql(d, "SELECT 1 -- $__timeFilter(x)"), "comments"),
     ],
@@ -114,22 +200,23 @@ def test_the_provisioning_lint_sees_faults() -> None:
 async def planted(database_url: str):
     """Two parks in which nothing is empty."""
     async with connected(database_url) as connection:
-        return await plant(connection, now=NOW)
+        return await plant(connection, now=NOW, every_panel=True)
 
 
 @pytest.mark.stack
 async def test_every_query_runs_as_every_tenant_and_crosses_none(planted, database_url: str) -> None:
     """One value, several, All, quotes; with and without TimescaleDB; rows where data exist, none of another's."""
     report = await checker.check(database_url, now=NOW)
-    assert report.as_json()["details"] == {"failed": [], "crossed_tenant": [], "empty": [], "lint": []}
+    assert report.as_json()["details"] == {"failed": [], "crossed_tenant": [], "empty": [], "lint": []}, report.empty
     assert report.ok
-    queries_each = len(list(queries_of(parsed()[EN])))
-    assert report.queries >= queries_each * len(parsed()) * len(planted.roles) * 10
+    statements = sum(len(list(queries_of(document))) for document in parsed().values())
+    assert report.queries >= statements * len(planted.roles) * 10
 
 
 @pytest.mark.stack
-async def test_the_check_sees_a_table_without_policy(planted, database_url: str) -> None:
+async def test_the_check_sees_a_table_without_policy(planted, database_url: str, monkeypatch) -> None:
     """Where row-level security is off, crossing is found: the check can fail."""
+    monkeypatch.setattr(checker, "parsed", lambda: {EN: parsed()[EN]})
     async with connected(database_url) as connection:
         await connection.execute("ALTER TABLE firm DISABLE ROW LEVEL SECURITY")
     report = await checker.check(database_url, now=NOW)
@@ -140,39 +227,16 @@ async def test_the_check_sees_a_table_without_policy(planted, database_url: str)
 @pytest.mark.stack
 async def test_the_check_sees_a_broken_query(planted, database_url: str, monkeypatch) -> None:
     """A query that the database refuses, or a series out of order, is counted with its place."""
-    broken = parsed()
-    for path, document in broken.items():
-        document["panels"][6]["targets"][0]["rawSql"] = 'SELECT no_such_column AS "time" FROM greenpark.firm'
-        document["panels"][7]["targets"][0]["rawSql"] = (
-            "SELECT now() - n * interval '1 day' AS \"time\", 1.0::float8 AS value FROM generate_series(1, 3) AS n"
-        )
-        assert path
-    monkeypatch.setattr(checker, "parsed", lambda: broken)
+    document = parsed()[EN]
+    series = [panel for panel in document["panels"] if panel["type"] == "timeseries"]
+    tables = [panel for panel in document["panels"] if panel["type"] == "table"]
+    series[0]["targets"][0]["rawSql"] = 'SELECT no_such_column AS "time" FROM greenpark.firm'
+    series[1]["targets"][0]["rawSql"] = (
+        "SELECT now() - n * interval '1 day' AS \"time\", 1.0::float8 AS value FROM generate_series(1, 3) AS n"
+    )
+    tables[0]["targets"][0]["rawSql"] = "SELECT f.uscc FROM greenpark.firm AS f"
+    monkeypatch.setattr(checker, "parsed", lambda: {EN: document})
     report = await checker.check(database_url, now=NOW)
     assert any("no_such_column" in failure for failure in report.failed)
     assert any("order of time" in failure for failure in report.failed)
-
-
-@pytest.mark.stack
-async def test_panels_show_the_ledgers_numbers(planted, database_url: str) -> None:
-    """Hourly electricity of a firm equals the sum of its buckets; hours of which nothing is known are gaps."""
-    from dashboards.macros import Variable, expand, substitute  # noqa: PLC0415
-
-    sql = next(sql for place, sql, _ in queries_of(parsed()[EN]) if "hourly" in place)
-    firm = planted.firm_ids["a"]
-    variables = {
-        "park": Variable((str(planted.park_ids["east"]),), many=False),
-        "firm": Variable((str(firm),), many=True),
-    }
-    async with connected(database_url) as connection:
-        shown = {r["time"]: r["value"] for r in await connection.fetch(expand(substitute(sql, variables), VIEW))}
-        buckets = await connection.fetch(
-            "SELECT c.bucket, coalesce(c.measured, c.estimated) AS value FROM consumption AS c JOIN point AS p"
-            " USING (point_id) WHERE p.firm_id = $1 AND p.carrier = 'electricity'",
-            firm,
-        )
-    expected: dict[datetime, float] = {}
-    for row in buckets:
-        hour = row["bucket"].replace(minute=0)
-        expected[hour] = expected.get(hour, 0.0) + (row["value"] or 0.0)
-    assert shown == {hour: value for hour, value in expected.items() if hour >= VIEW.start}
+    assert any("columns and headings differ" in failure and "uscc" in failure for failure in report.failed)

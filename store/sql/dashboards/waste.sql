@@ -1,0 +1,1 @@
+-- "Solid waste": what arises, what is used again, what is left.
