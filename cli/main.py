@@ -13,8 +13,10 @@ import typer
 
 from cli.alerts import app as alerts_app
 from cli.balance import balance
+from cli.baseline import app as baseline_app
 from cli.bench import app as bench_app
 from cli.broker import app as broker_app
+from cli.business import app as business_app
 from cli.dashboards import app as dashboards_app
 from cli.edge import app as edge_app
 from cli.errors import CliError
@@ -55,7 +57,9 @@ for name, group in (
     ("token", token_app),
     ("meter", meter_app),
     ("ledger", ledger_app),
+    ("business", business_app),
     ("explain", explain_app),
+    ("baseline", baseline_app),
     ("dashboards", dashboards_app),
     ("simulate", simulate_app),
 ):

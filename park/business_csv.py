@@ -108,7 +108,7 @@ def read_rows(
     """
     if len(data) > MAX_BYTES:
         raise DataFileError(file, "", f"{len(data)} bytes; at most {MAX_BYTES}, so send it in pieces")
-    lines = _lines(_text(data, file), file)
+    lines = _lines(text_of(data, file), file)
     heading = _heading(lines, file)
     by_name = {name: firm for firm in firms for name in (firm.code, firm.uscc) if name}
     origin = f"{FILE_SOURCE}{file} {hashlib.sha256(data).hexdigest()[:12]} row "
@@ -133,7 +133,8 @@ def _check_agrees(first: Row, row: Row) -> None:
         raise BusinessInputError("amount", f"row {first.number} says otherwise about {row.found.name}")
 
 
-def _text(data: bytes, file: str) -> str:
+def text_of(data: bytes, file: str) -> str:
+    """Return a table as text, or raise `DataFileError`: UTF-8, UTF-16 with a mark, or GB 18030."""
     marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
     marked = [encoding for mark, encoding in marks.items() if data.startswith(mark)]
     for encoding in marked or ["utf-8", "gb18030"]:
