@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request
@@ -23,6 +23,10 @@ _bearer = HTTPBearer(
     scheme_name="token",
     description="A token of one tenant, made with `greenpark token add`; it reads what that tenant may see.",
 )
+
+
+COOKIE: Final = "greenpark_board"
+"""Holds the token of a browser that opened the board; scripts cannot read it, other sites cannot send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +50,37 @@ class Caller:
             yield connection
 
 
-async def _caller(
+async def _visitor(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
-    if credentials is None:
+    token = credentials.credentials if credentials is not None else _of_cookie(request)
+    if token is None:
         header = {"WWW-Authenticate": 'Bearer realm="greenpark"'}
         raise ProblemError("unauthenticated", "send the header Authorization: Bearer <token>", headers=header)
     pool, clock = request.app.state.pool, request.app.state.clock
     async with acquired(pool) as connection:
-        grant = await grant_of(connection, credentials.credentials)
+        grant = await grant_of(connection, token)
     if grant is None:
         header = {"WWW-Authenticate": 'Bearer realm="greenpark", error="invalid_token"'}
         raise ProblemError("unauthenticated", "this token is unknown or has expired; ask for a new one", headers=header)
     request.state.label = grant.label
-    _refuse_unknown_parameters(request)
     return Caller(pool, grant, clock())
+
+
+def _of_cookie(request: Request) -> str | None:
+    # The board's session reads and never writes: another site can make a browser send a form, but not read an answer.
+    if request.method not in {"GET", "HEAD"} or request.headers.get("sec-fetch-site") == "cross-site":
+        return None
+    return request.cookies.get(COOKIE)
+
+
+Visiting = Annotated[Caller, Depends(_visitor)]
+"""A caller of the board: with a token, or with the session that a token opened."""
+
+
+async def _caller(request: Request, visitor: Visiting) -> Caller:
+    _refuse_unknown_parameters(request)
+    return visitor
 
 
 def _refuse_unknown_parameters(request: Request) -> None:

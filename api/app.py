@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import metrics, pages, problems
+from api.board.hub import Hub
 from api.errors import ProblemError
 from api.openapi import document, query_names
-from api.routes import health, numbers, registry, standing
+from api.routes import health, live, numbers, registry, standing
 from api.settings import ApiSettings
 from store.pool import Pool
 
@@ -31,19 +32,21 @@ def create_app(settings: ApiSettings, pool: Pool, *, clock: Callable[[], datetim
         settings: limits.
         pool: connections whose log-in is a member of `greenpark_service`, read-only by default.
         clock: the time now, with a zone.
+
+    The live board's pages are served once its hub runs (`app.state.hub.run`).
     """
     app = FastAPI(title="GreenPark", version=version("greenpark"), docs_url=None, redoc_url=None)
+    app.state.settings = settings
     app.state.pool = pool
     app.state.clock = clock
+    app.state.hub = Hub(
+        settings.database_url, pool, clock, gap_s=settings.board_gap_s, most_clients=settings.board_clients
+    )
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     problems.install(app)
-    for module in (registry, numbers, standing, health):
+    for module in (registry, numbers, standing, health, live):
         app.include_router(module.router)
     app.state.query_names = query_names(document(app))
-
-    @app.get("/", include_in_schema=False)
-    async def start() -> HTMLResponse:
-        return HTMLResponse(pages.start(), headers=pages.HEADERS)
 
     @app.get("/docs", include_in_schema=False)
     async def documentation() -> HTMLResponse:
@@ -93,11 +96,10 @@ class _Watch:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 status, started = message["status"], True
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
-                ]
+                headers = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+                if all(name != b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
             await send(message)
 
         try:

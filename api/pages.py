@@ -1,4 +1,4 @@
-"""Pages for people: a start page and the interface's documentation, without a script and without another host."""
+"""The interface's documentation for people, without a script and without another host."""
 
 from __future__ import annotations
 
@@ -31,19 +31,6 @@ _RULES_ZH: Final = (
     "时间一律为带时区的 RFC 3339；空值表示未知，不等于零；列表用 cursor 翻页；"
     "错误为 application/problem+json。请求需带 Authorization: Bearer 令牌。"
 )
-
-
-def start() -> str:
-    """Return the start page, Chinese and English."""
-    return _page(
-        "GreenPark",
-        "<h1>GreenPark</h1>"
-        '<p lang="zh-CN">园区能源、用水与排放的实时数据接口。<a href="/docs">接口文档</a> · '
-        '<a href="/openapi.json">OpenAPI</a> · <a href="/readyz">就绪状态</a></p>'
-        '<p lang="en">Live energy, water and emissions of an industrial park. '
-        '<a href="/docs">Documentation</a> · <a href="/openapi.json">OpenAPI</a> · <a href="/readyz">Readiness</a></p>',
-        lang="zh-CN",
-    )
 
 
 def documentation(document: Mapping[str, Any]) -> str:

@@ -56,8 +56,9 @@ async def run(settings: ApiSettings, *, stop: asyncio.Event) -> None:
                 await check_ready(pool)
             except StoreError as error:
                 _log.warning("api.not_ready", reason=str(error))
+            app = create_app(settings, pool)
             config = uvicorn.Config(
-                create_app(settings, pool),
+                app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -69,8 +70,12 @@ async def run(settings: ApiSettings, *, stop: asyncio.Event) -> None:
             _log.info("api.listening", host=host, port=port)
             async with asyncio.TaskGroup() as group:
                 serving = group.create_task(server.serve(sockets=[listener]), name="api serve")
-                stopping = group.create_task(_stop_when(stop, server), name="api stop")
-                serving.add_done_callback(lambda _: stopping.cancel())
+                # The hub ends first: the streams of open boards would hold up the server's end.
+                others = [
+                    group.create_task(app.state.hub.run(stop), name="api board"),
+                    group.create_task(_stop_when(stop, server), name="api stop"),
+                ]
+                serving.add_done_callback(lambda _: [other.cancel() for other in others])
             _log.info("api.stopped")
 
 

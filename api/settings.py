@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003  (settings are converted from text by these types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,10 @@ class ApiSettings:
         pool_size: database connections, and so requests that read at once.
         max_body_bytes: larger request bodies are refused.
         grace_s: how long running requests may go on after stop.
+        board_token_file: a file with a token that the live board uses for browsers on this very machine that bring
+            none. For a demonstration or a screen of its own; None: everybody signs in with a token.
+        board_gap_s: least time between two states of a live board.
+        board_clients: pages with a live board at once.
     """
 
     database_url: str = field(repr=False)
@@ -23,3 +28,6 @@ class ApiSettings:
     pool_size: int = 8
     max_body_bytes: int = 16_384
     grace_s: int = 10
+    board_token_file: Path | None = None
+    board_gap_s: float = 1.0
+    board_clients: int = 200

@@ -29,21 +29,33 @@ if TYPE_CHECKING:
 
 TIMESCALEDB = "TimescaleDB"
 MOSQUITTO = "mosquitto"
+BROWSER = "Chromium"
+"""For the tests of the live board; nothing that is shipped needs it."""
 MIN_POSTGRES = 15
 MIN_TIMESCALEDB = (2, 19)
 _PACKAGES = {
     TIMESCALEDB: ("postgresql-17", "postgresql-17-timescaledb", "postgresql-client-17"),
     MOSQUITTO: ("mosquitto", "mosquitto-clients"),
+    # A browser needs letters: Latin, and Chinese ones that weigh little.
+    BROWSER: (
+        "chromium-headless-shell",
+        "chromium-common",
+        "fontconfig-config",
+        "fonts-dejavu-core",
+        "fonts-droid-fallback",
+    ),
 }
 _INSTALL = {
     TIMESCALEDB: (
         "apt-get install --no-install-recommends postgresql-17 postgresql-17-timescaledb   (Debian 13, as root)"
     ),
     MOSQUITTO: "apt-get install --no-install-recommends mosquitto mosquitto-clients   (Debian, as root)",
+    BROWSER: "apt-get install --no-install-recommends chromium-headless-shell   (Debian, as root)",
 }
 _INSTEAD = {
     TIMESCALEDB: "name your own server in GREENPARK_DATABASE_URL (PostgreSQL >= 15, TimescaleDB >= 2.19).",
     MOSQUITTO: "name your own MQTT 5 broker in GREENPARK_BROKER_URL.",
+    BROWSER: "leave its tests out on this machine: GREENPARK_NO_BROWSER=1",
 }
 _MANIFEST = "greenpark.json"
 _FORMAT = 1
@@ -84,6 +96,14 @@ class MosquittoBinaries:
     private: bool
     pub: Path | None = None
     sub: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserBinary:
+    """A headless Chromium; `fonts` where it has letters of its own, None: the machine's."""
+
+    program: Path
+    fonts: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +167,24 @@ def bring_mosquitto(directory: Path, *, installed: bool = True, progress: Progre
     if private is None:
         raise _missing(MOSQUITTO, f"{prefix} holds no usable broker")
     return private
+
+
+def bring_browser(directory: Path, *, installed: bool = True, progress: Progress = silent) -> BrowserBinary:
+    """A headless Chromium: the installed one, else a private one below `directory`.
+
+    Raises:
+        ComponentMissingError: neither installed nor obtainable; the message names the command.
+        ComponentSetupError: a step failed.
+    """
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome") if installed else ():
+        found = shutil.which(name)
+        if found is not None:
+            return BrowserBinary(Path(found), None)
+    prefix = _bring(BROWSER, directory / "chromium", progress)
+    program = prefix / "usr/lib/chromium/chromium-headless-shell"
+    if not os.access(program, os.X_OK):
+        raise _missing(BROWSER, f"{prefix} holds no usable browser")
+    return BrowserBinary(program, prefix / "usr/share/fonts")
 
 
 def installed_postgres(*, major: int | None = None) -> PostgresBinaries | None:
@@ -265,6 +303,8 @@ def _require_time_zones() -> None:
 
 
 def _explain_unreachable(component: str, prefix: Path) -> None:
+    if component == BROWSER:  # runs as whoever tests
+        return
     user = service_user("postgres" if component == TIMESCALEDB else "mosquitto")
     if not can_reach(prefix.parent, user):
         raise _missing(component, f"user {user.name if user else ''} could not run programs below {prefix.parent}")
@@ -355,12 +395,17 @@ def _library_directory(tree: Path) -> Path:
     return next(tree.glob("usr/lib/*/libc.so.6")).parent
 
 
+def _library_directories(libraries: Path) -> list[Path]:
+    """Where libraries lie: a sound library that a browser links to keeps parts of itself below."""
+    return [libraries, *(below for below in (libraries / "pulseaudio",) if below.is_dir())]
+
+
 def _programs(tree: Path) -> list[Path]:
     """The ELF programs of a prefix, other than scripts and links."""
     found: list[Path] = []
-    for pattern in ("usr/bin/*", "usr/sbin/*", "usr/lib/postgresql/*/bin/*"):
+    for pattern in ("usr/bin/*", "usr/sbin/*", "usr/lib/postgresql/*/bin/*", "usr/lib/chromium/*"):
         for file in sorted(tree.glob(pattern)):
-            if file.is_file() and not file.is_symlink():
+            if file.is_file() and not file.is_symlink() and ".so" not in file.name:
                 with file.open("rb") as opened:
                     if opened.read(4) == b"\x7fELF":
                         found.append(file)
@@ -384,16 +429,20 @@ def _link(component: str, tree: Path, prefix: Path) -> None:
     final = prefix / libraries.relative_to(tree)
     programs = [str(file) for file in _programs(tree) if file.name != "patchelf"]
     _run(component, "link", [*patchelf, "--set-interpreter", str(final / loader.name), *programs])
-    _run(component, "link", [*patchelf, "--force-rpath", "--set-rpath", str(final), *programs])
+    rpath = ":".join(str(prefix / directory.relative_to(tree)) for directory in _library_directories(libraries))
+    # A library that has a path of its own does not look where the program says.
+    wayward = [str(file) for file in sorted(libraries.glob("libpulse*.so.*")) if not file.is_symlink()]
+    _run(component, "link", [*patchelf, "--force-rpath", "--set-rpath", rpath, *programs, *wayward])
 
 
 def _check(component: str, prefix: Path) -> None:
     """Every program starts, and what they and the extension link to is there."""
     libraries = _library_directory(prefix)
     loader = next(libraries.glob("ld-linux*.so.*"))
+    path = ":".join(map(str, _library_directories(libraries)))
     extensions = sorted(prefix.glob("usr/lib/postgresql/*/lib/timescaledb*.so"))
     for file in (*_programs(prefix), *extensions):
-        listed = _run(component, "check", [str(loader), "--library-path", str(libraries), "--list", str(file)])
+        listed = _run(component, "check", [str(loader), "--library-path", path, "--list", str(file)])
         lost = sorted(set(re.findall(r"^\s*(\S+) => not found", listed, re.MULTILINE)))
         if lost:
             raise ComponentSetupError(component, step="check", detail=f"{file.name} lacks {', '.join(lost)}")
