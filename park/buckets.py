@@ -2,17 +2,19 @@
 
 The total of a register between two readings is known whatever happened between them; only *when* it passed is not.
 A step that stays inside one bucket is therefore measured; one that crosses a boundary after a gap is shared out by
-time and counted as estimated. Seconds that no step covers are missing: unknown, which is not zero.
+time and counted as estimated (`park.gaps` then puts long ones into the course of the weeks before). Seconds that no
+step covers are missing: unknown, which is not zero.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from park.calendar import BUCKET_S, BUCKET_US, EPOCH, to_us
+from park.gaps import PROFILED_US, Gaps, joined, no_gaps
 from park.points import Installation, Kind, Label, Point, Quality
 from park.registers import US_PER_HOUR, Curve, Step, curve
 
@@ -36,6 +38,7 @@ class Buckets:
         measured_s, estimated_s: seconds covered; what is left of 900 is missing.
         held: quantity that a person must decide on; counted nowhere.
         flags: union of `Step` classes.
+        gaps: gaps of registers longer than an hour, whose totals are in `estimated`, shared out by time.
     """
 
     start_us: Instants
@@ -45,6 +48,7 @@ class Buckets:
     estimated_s: Amounts
     held: Amounts
     flags: Flags
+    gaps: Gaps = field(default_factory=no_gaps)
 
 
 def consumption(
@@ -74,6 +78,7 @@ def consumption(
     out = _empty(edges)
     good = quality < Quality.BAD
     t_us, value = t_us[good], value[good]
+    gaps: list[Gaps] = []
     max_gap_us = max(int(1.5 * point.interval_s * _US_PER_S), MIN_GAP_US)
     for k, meter in enumerate(installations or _bare(point)):
         t, v = of_installation(t_us, value, meter, register=point.kind is Kind.REGISTER)
@@ -88,7 +93,9 @@ def consumption(
                 rate_limit_per_h=point.rate_limit_per_h,
                 dial_step=meter.resolution or 0.0,
             )
-            _add(out, edges, *_register_segments(steps, max_gap_us))
+            segments = _register_segments(steps, max_gap_us)
+            _add(out, edges, *segments)
+            gaps.append(_gaps(edges, *segments[:3], segments[4]))
             if k > 0 and meter.first_reading is not None:
                 _flag(out, edges, np.array([to_us(meter.valid_from)]), int(Step.SWAP))
         elif point.kind is Kind.INTERVAL:
@@ -123,7 +130,7 @@ def consumption(
                 zeros,
                 zeros.astype(np.int16),
             )
-    return _finish(out, edges)
+    return _finish(out, edges, joined(gaps) if gaps else no_gaps())
 
 
 def _bare(point: Point) -> tuple[Installation, ...]:
@@ -159,6 +166,15 @@ def _register_segments(
     gap = crosses & ((t1 - t0 > max_gap_us) | ((flags & Step.FROZEN) != 0)) & ~undecided
     flags[gap] |= int(Step.GAP)
     return t0, t1, np.diff(steps.total), ~gap & ~undecided, gap, steps.held[1:], flags
+
+
+def _gaps(edges: Instants, t0: Instants, t1: Instants, amount: Amounts, gap: np.ndarray) -> Gaps:
+    long = gap & (t1 - t0 > PROFILED_US) & (t1 > edges[0]) & (t0 < edges[-1])
+    n = int(long.sum())
+    zeros = np.zeros(n, np.int64)
+    return Gaps(
+        t0[long], t1[long], amount[long], zeros, zeros, np.full(n, edges[0]), np.full(n, len(edges) - 1, np.int64)
+    )
 
 
 def _add(
@@ -218,7 +234,7 @@ def _flag(out: dict[str, np.ndarray], edges: Instants, at_us: Instants, flag: in
     out["flags"][inside] |= flag
 
 
-def _finish(out: dict[str, np.ndarray], edges: Instants) -> Buckets:
+def _finish(out: dict[str, np.ndarray], edges: Instants, gaps: Gaps) -> Buckets:
     # Interval readings whose times jitter overlap by seconds: no bucket is covered more than once.
     measured_s = np.minimum(out["measured_s"], BUCKET_S)
     return Buckets(
@@ -229,4 +245,5 @@ def _finish(out: dict[str, np.ndarray], edges: Instants) -> Buckets:
         estimated_s=np.minimum(out["estimated_s"], BUCKET_S - measured_s),
         held=out["held"],
         flags=out["flags"],
+        gaps=gaps,
     )

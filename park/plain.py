@@ -13,6 +13,7 @@ import numpy as np
 
 from park.buckets import MIN_GAP_US, Buckets
 from park.calendar import BUCKET_S, BUCKET_US, to_us
+from park.gaps import PROFILED_US, Gaps
 from park.points import Kind, Quality
 from park.registers import US_PER_HOUR, Step
 
@@ -87,6 +88,9 @@ def plain_consumption(
     inside = (t1 > starts[of]) & (t0 < starts[of] + counts[of] * BUCKET_US)
     t0, t1, of, amount = t0[inside], t1[inside], of[inside], amount[inside]
     gap = (t0 // BUCKET_US != (t1 - 1) // BUCKET_US) & (t1 - t0 > most_us[of])
+    long = np.flatnonzero(gap & (t1 - t0 > PROFILED_US))
+    whose = of[long]
+    gaps = Gaps(t0[long], t1[long], amount[long], whose, base[whose], starts[whose], counts[whose])
     n = int(counts.sum())
     sums = {}
     flags = np.zeros(n, np.int16)
@@ -114,6 +118,7 @@ def plain_consumption(
         estimated_s=np.minimum(sums["estimated_s"], BUCKET_S - measured_s),
         held=np.zeros(n),
         flags=flags,
+        gaps=gaps,
     )
 
 

@@ -252,6 +252,14 @@ async def roll_up(
         await connection.execute(queries("ledger")["roll_up"], *columns, run_id, grain, finer)
 
 
+async def gaps_between(
+    connection: Connection, spans: Sequence[tuple[int, datetime, datetime]]
+) -> list[tuple[int, datetime, datetime]]:
+    """Return the first and last bucket in gaps of each point `(point, after, until)`, if there is one."""
+    columns = [list(column) for column in zip(*spans, strict=True)]
+    return [tuple(row) for row in await connection.fetch(queries("ledger")["gaps_between"], *columns)]
+
+
 async def mark_stretch(
     connection: Connection, firm_id: int, point_ids: Sequence[int], start: datetime, end: datetime, cause: str
 ) -> int:

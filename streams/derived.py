@@ -18,7 +18,7 @@ from store import graph as store
 from store import ledger
 from store.graph import TariffRow
 from store.ledger import LedgerRows
-from streams.ledger import Advance, changed
+from streams.rows import changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from store.pool import Connection
     from store.registry import MeteredPoint
     from streams.indicators import Span
+    from streams.ledger import Advance
 
 REGION: Final = "CN-CQ"
 """Where the meters stand, for the tariff tables."""

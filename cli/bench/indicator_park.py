@@ -16,7 +16,7 @@ from store.bench import forget_marks
 from store.indicators import mark_values
 from store.ledger import LedgerRows, copy_new, copy_new_periods
 from store.registry import apply_definition, firms, metered_points, park_named
-from streams.ledger import roll
+from streams.rows import roll
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

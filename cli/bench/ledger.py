@@ -19,7 +19,9 @@ from park.calendar import GRAINS
 from store.ledger import all_readings, stored_rows
 from store.pool import connected
 from store.registry import metered_points
-from streams.ledger import changed, compute, roll, whole
+from streams.cuts import compute
+from streams.rows import changed, roll
+from streams.windows import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +125,7 @@ async def _one(
     raw = await all_readings(connection, ids)
     at.append(time.perf_counter())
     wanted = whole(points, raw)
-    rows = compute(points, raw, wanted, now=now, run_id=0)
+    rows = compute(points, raw, wanted, tz, now=now, run_id=0)
     at.append(time.perf_counter())
     old = await stored_rows(connection, wanted)
     at.append(time.perf_counter())

@@ -14,7 +14,9 @@ from simulators.load import LoadPlan
 from store.ledger import all_readings, stored_periods, stored_rows
 from store.readings import load_history, mark_dirty
 from store.registry import apply_definition, edges, metered_points, park_named
-from streams.ledger import compute, roll, whole
+from streams.cuts import compute
+from streams.rows import roll
+from streams.windows import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +123,7 @@ async def compare(connection: Connection, field: Field) -> Difference:
         wanted = whole(points, raw)
         if not wanted:
             continue
-        fresh = compute(points, raw, wanted, now=datetime.now(UTC), run_id=0)
+        fresh = compute(points, raw, wanted, field.tz, now=datetime.now(UTC), run_id=0)
         held = await stored_rows(connection, wanted)
         pairs: list[tuple[Any, Any, Sequence[str]]] = [(fresh, held, ("point_id", "bucket_us"))]
         stored = [(grain, await stored_periods(connection, ids, grain)) for grain in GRAINS]

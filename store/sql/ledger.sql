@@ -70,6 +70,14 @@ FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, fir
 JOIN consumption AS c ON c.point_id = w.point_id AND c.bucket BETWEEN w.first_bucket AND w.last_bucket
 ORDER BY c.point_id, c.bucket
 
+-- name: gaps_between
+-- Buckets in gaps (flag 16) of points after an instant and up to another: the first and the last of each point.
+SELECT w.point_id, min(c.bucket) AS first_bucket, max(c.bucket) AS last_bucket
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, after, until)
+JOIN consumption AS c ON c.point_id = w.point_id AND c.bucket > w.after AND c.bucket <= w.until
+WHERE c.flags & 16 <> 0
+GROUP BY w.point_id
+
 -- name: stored_periods
 -- What the ledger says now about some points in a grain.
 SELECT point_id, period, coalesce(measured, 'NaN') AS measured, coalesce(estimated, 'NaN') AS estimated,
@@ -97,7 +105,9 @@ FROM staged_consumption AS s JOIN consumption AS c USING (point_id, bucket)
 WHERE c.closed AND c.revision < s.revision
 
 -- name: write_staged
-INSERT INTO consumption SELECT * FROM staged_consumption
+-- What was staged is taken away: a second pass of the same transaction stages its own.
+WITH taken AS (DELETE FROM staged_consumption RETURNING *)
+INSERT INTO consumption SELECT * FROM taken
 ON CONFLICT (point_id, bucket) DO UPDATE SET measured = excluded.measured, estimated = excluded.estimated,
     measured_s = excluded.measured_s, estimated_s = excluded.estimated_s, held = excluded.held,
     flags = excluded.flags, closed = excluded.closed, revision = excluded.revision, run_id = excluded.run_id

@@ -150,6 +150,61 @@ async def test_a_value_that_froze_and_caught_up_is_the_same_in_any_order_of_arri
     assert any(row[4] & Step.FROZEN for row in found["a"])
 
 
+async def _told(world, name: str) -> list[tuple]:
+    rows = await world.connection.fetch(
+        "SELECT bucket, round(coalesce(measured, -1)::numeric, 6) AS m, round(coalesce(estimated, -1)::numeric, 6) AS e,"
+        " round(measured_s::numeric, 1) AS ms, flags FROM consumption WHERE point_id = $1"
+        " AND (measured_s > 0 OR estimated_s > 0 OR flags <> 0) ORDER BY 1",
+        world.points[name, "F"],
+    )
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_course_of_gaps_is_the_same_in_any_order_of_arrival(world, seed: int) -> None:
+    """Weeks that come late tell gaps that were shared out before; in the end all is as if computed at once."""
+    rng = random.Random(seed)
+    dial, readings, t = 0.0, [], T0
+    for k in range(6 * 7 * 96):
+        t += timedelta(seconds=900)
+        dial += 8.0 if 32 <= k % 96 < 72 and k // 96 % 7 < 5 else 1.0
+        readings.append((t, dial))
+    holes = sorted(rng.sample(range(7 * 96, 6 * 7 * 96 - 300), 5))
+    readings = [r for k, r in enumerate(readings) if not any(a <= k < a + 10 + (a % 200) for a in holes)]
+    size = len(readings) // 8 + 1
+    pieces = [readings[k : k + size] for k in range(0, len(readings), size)]
+    rng.shuffle(pieces)
+    for piece in pieces:
+        await world.read("a", "F", [t for t, _ in piece], [v for _, v in piece])
+        await world.compute()
+    await world.read("b", "F", [t for t, _ in readings], [v for _, v in readings])
+    await world.compute()
+    found = await _told(world, "a")
+    assert found == await _told(world, "b")
+    total = sum(max(float(row[1]), 0) + max(float(row[2]), 0) for row in found)
+    assert total == pytest.approx(readings[-1][1] - readings[0][1], rel=1e-9)
+    within = [float(row[2]) for row in found if row[4] & Step.GAP and row[3] == 0]
+    assert max(within) > 3 * min(within)
+
+
+async def test_a_late_week_moves_the_course_of_a_gap_and_keeps_what_it_said(world) -> None:
+    """A night without readings is shared out by time until the week before is known: then as that week went."""
+    week = [(T0 + timedelta(seconds=900 * k), float(k // 4)) for k in range(7 * 96 + 1)]
+    gap = [(week[-1][0] + timedelta(seconds=900 * k), 168.0 + k / 4) for k in (0, 1, 13, 14)]
+    await world.read("a", "F", [t for t, _ in gap], [v for _, v in gap])
+    await world.compute()
+    await world.read("a", "F", [t for t, _ in week[:-1]], [v for _, v in week[:-1]])
+    await world.compute()
+    rows = await world.connection.fetch(
+        "SELECT estimated, revision FROM consumption WHERE point_id = $1 AND bucket > $2 AND flags & 16 <> 0"
+        " ORDER BY bucket",
+        world.points["a", "F"],
+        week[-1][0],
+    )
+    assert sorted(row["estimated"] for row in rows) == pytest.approx([0.0] * 9 + [1.0] * 3)
+    assert {row["revision"] for row in rows} == {1}
+
+
 async def test_two_workers_never_compute_one_firm_at_once(world) -> None:
     """While one worker holds a firm, another leaves its work where it is."""
     await world.read("a", "E", quarters(3), [1, 2, 3])
