@@ -8,6 +8,7 @@ forms, and sending is done here.
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,9 +17,15 @@ from apprise import AppriseAsset, PersistentStoreMode
 
 from alerts.errors import ChannelError, RefusedError
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # it tries a module that Python 3.13 no longer has
+    from apprise.plugins.email import NotifyEmail
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+__all__ = ["ASSET", "NotifyEmail", "account", "post"]
 
 # It logs addresses, tokens among them.
 logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

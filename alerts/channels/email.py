@@ -19,10 +19,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from apprise.exception import AppriseImproperlyConfigured
-from apprise.plugins.email import NotifyEmail
 
 from alerts.channels import letter
-from alerts.channels.apprising import ASSET, account
+from alerts.channels.apprising import ASSET, NotifyEmail, account
 from alerts.errors import ChannelError, RefusedError
 
 if TYPE_CHECKING:

@@ -147,18 +147,25 @@ class World:
         return episode_id, await add_transition(self.connection, episode_id, "pending", "open", T0, by="engine")
 
     async def send(
-        self, recipient_id: int, key: str, *, episode: tuple[int, int] | None = None, ttl_s: float = 60
+        self,
+        recipient_id: int,
+        key: str,
+        *,
+        episode: tuple[int, int] | None = None,
+        ttl_s: float = 60,
+        at: datetime | None = None,
+        event: str = "open",
     ) -> None:
-        """Put a message into the outbox, due now."""
+        """Put a message into the outbox, due now (or `at`)."""
         episode_id, transition_id = episode or await self.episode()
-        now = datetime.now(UTC)
+        now = at or datetime.now(UTC)
         await enqueue(
             self.connection,
             episode_id=episode_id,
             transition_id=transition_id,
             recipient_id=recipient_id,
             dedupe_key=key,
-            body={"text": f"企业 {key}"},
+            body={"text": f"企业 {key}", "title": f"企业 {key}", "event": event, "locale": "zh-CN"},
             due=now,
             expires=now + timedelta(seconds=ttl_s),
         )
