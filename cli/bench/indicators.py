@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import statistics
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 from cli.bench.indicator_park import NOW, POINTS, Laid, lay, mark
+from cli.bench.processes import cpu_s
 from cli.errors import RefusedError
 from cli.onemachine import fresh_machine
 from cli.progress import Steps
@@ -55,13 +57,20 @@ class IndicatorBench:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One park. `firms_s` by the workers together, `park_s` its values, standings and balances by one."""
+    """One park.
+
+    Attributes:
+        firms_s: by the workers together; `park_s`: the park's values, standings and balances, by one.
+        cpu_s: of workers and server together, which does not depend on what else the machine does.
+    """
 
     firms: int
     seconds: float
     firms_s: float
     park_s: float
     seconds_per_firm: float
+    cpu_s: float
+    cpu_s_per_firm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,8 @@ class IndicatorResult:
         again_s: the same again, with nothing changed: compared, and not written.
         hundred_firms_s: a park of 100 firms; None if it was not among the sizes.
         sizes: each number of firms; a constant `seconds_per_firm` is linear growth.
-        growth: seconds a firm of the largest park by those of the smallest that the workers computed.
+        firm_year_cpu_s: CPU of program and server for it.
+        growth: CPU seconds a firm of the largest park by those of the smallest: 1 is linear.
         periods: computed of one firm: buckets and hours of the last `fine_hours`, all days, months and the year.
         values: rows of indicators that one firm has after it.
         standings: of the one firm's park.
@@ -83,6 +93,7 @@ class IndicatorResult:
     """
 
     firm_year_s: float
+    firm_year_cpu_s: float
     hundred_firms_s: float | None
     again_s: float
     sizes: list[Size]
@@ -126,9 +137,10 @@ async def run_indicator_bench(plan: IndicatorBench, var: Path) -> IndicatorResul
                 sizes.append(await _many(connection, machine.database_url, park, plan))
                 steps.done(f"{size} firms: {sizes[-1].seconds:.2f} s")
     hundred = next((row.seconds for row in sizes if row.firms == 100), None)
-    growth = sizes[-1].seconds_per_firm / sizes[0].seconds_per_firm if len(sizes) > 1 else None
+    growth = sizes[-1].cpu_s_per_firm / sizes[0].cpu_s_per_firm if len(sizes) > 1 else None
     return IndicatorResult(
         firm_year_s=single.seconds,
+        firm_year_cpu_s=single.cpu_s,
         hundred_firms_s=hundred,
         again_s=single.again_s,
         sizes=sizes,
@@ -150,6 +162,7 @@ async def run_indicator_bench(plan: IndicatorBench, var: Path) -> IndicatorResul
 @dataclass(frozen=True, slots=True)
 class _Single:
     seconds: float
+    cpu_s: float
     again_s: float
     periods: int
     stages: dict[str, float]
@@ -159,12 +172,16 @@ class _Single:
 
 async def _single(connection: Connection, laid: Laid, plan: IndicatorBench) -> _Single:
     rounds, again, stages, periods = list[float](), list[float](), list[dict[str, float]](), 0
-    with _one_core(await backend(connection)) as held:
+    pids = (os.getpid(), await backend(connection))
+    used = list[float]()
+    with _one_core(pids[1]) as held:
         for _ in range(plan.repeats):
             await forget_values(connection)
             periods = await mark(connection, laid, plan.fine_hours)
             before = _stages()
+            cpu_before_s = sum(map(cpu_s, pids))
             rounds.append(await _pass(connection, laid))
+            used.append(sum(map(cpu_s, pids)) - cpu_before_s)
             stages.append({name: now - before.get(name, 0.0) for name, now in _stages().items()})
             await mark(connection, laid, plan.fine_hours)
             again.append(await _pass(connection, laid))
@@ -172,6 +189,7 @@ async def _single(connection: Connection, laid: Laid, plan: IndicatorBench) -> _
     middle = {name: round(statistics.median(one.get(name, 0.0) for one in stages), 4) for name in names}
     return _Single(
         round(statistics.median(rounds), 3),
+        round(statistics.median(used), 3),
         round(statistics.median(again), 3),
         periods,
         middle,
@@ -207,20 +225,32 @@ async def _many(connection: Connection, database_url: str, laid: Laid, plan: Ind
         began = time.perf_counter()
         told = await asyncio.gather(*(worker.communicate(b"go\n") for worker in workers))
         firms_s = time.perf_counter() - began
-        done = sum(int(out) for out, _ in told)
+        reports = [json.loads(out) for out, _ in told]
+        done = sum(report["firms"] for report in reports)
         if done != len(laid.firms):
             msg = f"the workers computed {done} of {len(laid.firms)} firms"
             raise RefusedError(msg)
+        pids = (os.getpid(), await backend(connection))
+        cpu_before_s = sum(map(cpu_s, pids))
         began = time.perf_counter()
         await pass_park(connection, laid.park_id, laid.time_zone, now=NOW)
         park_s = time.perf_counter() - began
+        cpu = sum(report["cpu_s"] for report in reports) + sum(map(cpu_s, pids)) - cpu_before_s
     finally:
         for worker in workers:
             with suppress(ProcessLookupError):
                 worker.kill()
             await worker.wait()
     seconds, count = firms_s + park_s, len(laid.firms)
-    return Size(count, round(seconds, 3), round(firms_s, 3), round(park_s, 3), round(seconds / count, 4))
+    return Size(
+        count,
+        round(seconds, 3),
+        round(firms_s, 3),
+        round(park_s, 3),
+        round(seconds / count, 4),
+        round(cpu, 3),
+        round(cpu / count, 4),
+    )
 
 
 def _stages() -> dict[str, float]:
@@ -257,12 +287,13 @@ def show(result: IndicatorResult) -> str:
         f"one firm-year ({result.points} points, {result.days} days, {result.periods:,} periods, "
         f"{result.values:,} values, {result.standings} standings) {result.firm_year_s:.2f} s"
         + (" on one core" if result.one_core else " (not held to one core)")
+        + f", {result.firm_year_cpu_s:.2f} s of CPU"
         + f"; again with nothing new {result.again_s:.2f} s",
         f"seconds: {stages}; repeats {result.repeats}, load {result.load} before",
     ]
     lines += [
         f"{row.firms:>4} firms, {result.workers} workers: {row.seconds:.2f} s ({row.firms_s:.2f} firms, "
-        f"{row.park_s:.2f} park), {row.seconds_per_firm:.3f} s a firm"
+        f"{row.park_s:.2f} park), {row.seconds_per_firm:.3f} s and {row.cpu_s_per_firm:.3f} CPU s a firm"
         for row in result.sizes
     ]
     return "\n".join(lines)
