@@ -73,12 +73,15 @@ def _against_base(target: Target) -> list[str]:
 def _direction(target: Target) -> list[str]:
     if target.indicator is None:
         return []
-    better = load_catalogue().by_id(target.indicator).better
-    if (better is Better.LOWER and target.comparator in _UP) or (
-        better is Better.HIGHER and target.comparator in _DOWN | {Comparator.CUMULATIVE_DECLINE}
+    lines = []
+    indicator = load_catalogue().by_id(target.indicator)
+    if target.computed_in is None:
+        lines.append(f"its unit {target.unit or '(none)'} does not convert to {indicator.id}'s {indicator.unit}")
+    if (indicator.better is Better.LOWER and target.comparator in _UP) or (
+        indicator.better is Better.HIGHER and target.comparator in _DOWN | {Comparator.CUMULATIVE_DECLINE}
     ):
-        return [f"the direction is reversed: of {target.indicator}, {better.value} is better"]
-    return []
+        lines.append(f"the direction is reversed: of {indicator.id}, {indicator.better.value} is better")
+    return lines
 
 
 def _by_hand(pack: TargetPack, target: Target) -> list[str]:

@@ -137,7 +137,9 @@ def unjudgeable(target: Target) -> Undefined | None:
             return Undefined.NO_BASELINE
         if not 0 < target.value < 100 or target.base_value <= 0:
             return Undefined.IMPOSSIBLE_TARGET
-    return Undefined.NO_INDICATOR if target.indicator is None else None
+    if target.indicator is None or target.computed_in is None:
+        return Undefined.NO_INDICATOR
+    return None
 
 
 def threshold(

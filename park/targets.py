@@ -60,6 +60,15 @@ LEVELS = frozenset({Comparator.GE, Comparator.GT, Comparator.LE, Comparator.LT, 
 """Comparators of a level at the end of the target year."""
 
 
+UNITS = {
+    ("亿元/km2", "10^4CNY/m2"): 0.01,
+    ("tce", "kgce"): 1000.0,
+    ("t", "kgCO2"): 1000.0,
+    ("万元/亩", "10^4CNY/m2"): 3 / 2000,
+}
+"""Plans print other units than the catalogue has: so many of the latter is one of the former."""
+
+
 class Population(StrEnum):
     """Whose sum a target speaks of."""
 
@@ -162,6 +171,46 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def numeric(self) -> bool:
         """Whether the plan prints a number."""
         return self.value is not None and not self.implied
+
+    @property
+    def computed_in(self) -> tuple[str, float] | None:
+        """Return the indicator's unit and how many of it one unit of a level is; None: they do not convert.
+
+        A decline, a growth and a rank are judged by the indicator whatever its unit.
+        """
+        if self.indicator is None:
+            return None
+        unit = load_catalogue().by_id(self.indicator).unit
+        relative = self.comparator in {Comparator.CUMULATIVE_DECLINE, Comparator.RANK}
+        per_product = "{product}" in unit and self.unit.startswith(unit.partition("{product}")[0])
+        if (
+            unit == self.unit
+            or relative
+            or per_product
+            or (self.comparator is Comparator.PER_YEAR and self.unit == "%")
+        ):
+            return unit, 1.0
+        factor = UNITS.get((self.unit, unit))
+        return None if factor is None else (unit, factor)
+
+    def computed(self) -> Target:
+        """Return the target in its indicator's unit; one that does not convert, or has no indicator, as it is."""
+        found = self.computed_in
+        if found is None or found[1] == 1.0:
+            return self
+
+        def scaled(number: float | None) -> float | None:
+            return None if number is None else found[1] * number
+
+        return msgspec.structs.replace(
+            self,
+            unit=found[0],
+            value=scaled(self.value),
+            upper=scaled(self.upper),
+            base_value=scaled(self.base_value),
+            ceiling=scaled(self.ceiling),
+            milestones=tuple(Milestone(year=m.year, value=found[1] * m.value) for m in self.milestones),
+        )
 
     @property
     def upward(self) -> bool:
