@@ -46,11 +46,12 @@ class Parameter(Section, frozen=True, kw_only=True):
 
 
 class Expectation(Section, frozen=True, kw_only=True):
-    """What the platform is expected to do; see the head of `faults.yaml`. `held`: for whichever reason."""
+    """What the platform is expected to do; see the head of `faults.yaml`. A step `held`: for whichever reason."""
 
     step: Literal["none", "advance", "rollover", "glitch", "dip", "held_reset", "held", "gap", "swap"]
     buckets: BucketState
     conserved: bool
+    with_held: bool = False
     wire: Literal["once", "conflict", "quarantine"]
     alert: Alert | None
 

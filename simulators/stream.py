@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from simulators.faults import Placed
+    from simulators.faults import Expectation, Placed
     from simulators.parks import SimulatedFirm, SimulatedPark, SimulatedPoint
     from simulators.scenarios import Scenario
     from simulators.totals import Effect
@@ -277,7 +277,7 @@ def _truth(
             micro.append(row)
             quantity.append(row / (MICRO * point.base_per_unit))
             expected.append(_expected(point, touching, bucket_us, scenario))
-            points.append(_point_truth(firm, point, conserved=all(p.kind.expect.conserved for p in touching)))
+            points.append(_point_truth(firm, point, [p.kind.expect for p in touching]))
     held = _held(deliveries, points, scenario.end_us)
     return Truth(
         scenario=scenario.name,
@@ -303,7 +303,7 @@ def _reports(scenario: Scenario, park: SimulatedPark, works: Sequence[_FirmWork]
     return reports(park, scenario.start_us, scenario.end_us, effects=effects)
 
 
-def _point_truth(firm: SimulatedFirm, point: SimulatedPoint, *, conserved: bool) -> PointTruth:
+def _point_truth(firm: SimulatedFirm, point: SimulatedPoint, touching: Sequence[Expectation]) -> PointTruth:
     step = point.meters[-1].model.resolution * point.meters[-1].multiplier if point.meters else 0.0
     return PointTruth(
         firm=firm.code,
@@ -315,7 +315,8 @@ def _point_truth(firm: SimulatedFirm, point: SimulatedPoint, *, conserved: bool)
         flow=point.flow.name,
         product=point.flow.product,
         interval_s=point.interval_s,
-        conserved=conserved,
+        conserved=all(expect.conserved for expect in touching),
+        with_held=any(expect.with_held for expect in touching),
         step=step,
     )
 

@@ -63,6 +63,8 @@ class PointTruth(msgspec.Struct, frozen=True):
     """Of interval and gauge points; a ledger knows the sum of each interval, not its course."""
     conserved: bool
     """Whether the sum over the whole time must equal the truth although something happened to the meter."""
+    with_held: bool
+    """Whether it does so only together with what is held for a person."""
     step: float
     """One step of the dial in the point's unit: no ledger can be closer."""
 

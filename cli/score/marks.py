@@ -54,7 +54,8 @@ class PointMarks:
 
     Attributes:
         error: ledger minus truth.
-        error_ppm: what of the error goes beyond one step of the dial, in millionths of the truth.
+        error_ppm: what of the error goes beyond one step of the dial, in millionths of the truth; where a person must
+            decide about a part that is shown as held, that part is counted first.
         recoverable: whether the truth can be known from what was sent.
         wrong_state: buckets that are measured, estimated or missing when they should be another of these.
         wrong_quantity: measured buckets whose quantity is off by more than the dial explains.
@@ -156,7 +157,8 @@ def mark_ledger(truth: Truth, held: HeldLedger, ids: Mapping[tuple[str, str], in
         measured_s[where], estimated_s[where] = held.measured_s[mine], held.estimated_s[mine]
         total = float((measured + estimated).sum())
         true = float(truth.quantity[k].sum())
-        beyond = max(0.0, abs(total - true) - 2 * point.step - 1e-9 * abs(true))
+        decided = total + float(held.held[mine].sum()) if point.with_held else total
+        beyond = max(0.0, abs(decided - true) - 2 * point.step - 1e-9 * abs(true))
         expected = truth.expected[k]
         state = _state(measured_s, estimated_s)
         off = _off(measured, truth.quantity[k], point.step, buckets_of(point.kind, point.interval_s))
