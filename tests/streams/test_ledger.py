@@ -153,7 +153,8 @@ async def test_a_value_that_froze_and_caught_up_is_the_same_in_any_order_of_arri
 async def _told(world, name: str) -> list[tuple]:
     rows = await world.connection.fetch(
         "SELECT bucket, round(coalesce(measured, -1)::numeric, 6) AS m,"
-        " round(coalesce(estimated, -1)::numeric, 6) AS e, round(measured_s::numeric, 1) AS ms, flags FROM consumption WHERE point_id = $1"
+        " round(coalesce(estimated, -1)::numeric, 6) AS e, round(measured_s::numeric, 1) AS ms, flags"
+        " FROM consumption WHERE point_id = $1"
         " AND (measured_s > 0 OR estimated_s > 0 OR flags <> 0) ORDER BY 1",
         world.points[name, "F"],
     )
