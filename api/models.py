@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 Grain = Literal["hour", "day", "month", "year"]
 LedgerGrain = Literal["bucket", "hour", "day", "month", "year"]
-ScopeName = Literal["point", "unit", "firm", "zone", "park"]
+ScopeName = Literal["point", "unit", "firm", "zone", "industry", "chain", "panel", "park"]
 StandingState = Literal["ahead", "on_pace", "at_risk", "off", "undefined"]
 EpisodeState = Literal["open", "acknowledged", "resolved", "retracted"]
 StepState = Literal["pending", "open", "acknowledged", "resolved", "retracted"]

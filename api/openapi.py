@@ -11,6 +11,7 @@ from api.problems import KINDS, MEDIA_TYPE
 TAGS: Final = [
     {"name": "registry", "description": "Parks, firms and points. 园区、企业和计量点。"},
     {"name": "numbers", "description": "Readings, consumption and indicators. 读数、用量和指标。"},
+    {"name": "business", "description": "What firms report: production, value, land, staff, waste. 企业填报数据。"},
     {"name": "targets", "description": "Standing against the targets of the plans. 对照规划目标的进展。"},
     {"name": "alerts", "description": "Episodes: each alert from start to end. 告警事件。"},
     {"name": "edges", "description": "Gateways at the firms. 企业网关。"},

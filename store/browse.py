@@ -146,6 +146,26 @@ async def _take_on(connection: Connection, role: str) -> None:
         raise NoSuchRoleError(role) from error
 
 
+@asynccontextmanager
+async def writing_as(pool: Pool, role: str) -> AsyncIterator[Connection]:
+    """Lend a connection inside a transaction that has taken on the tenant's role; see `as_ourselves`.
+
+    The tenant's role says what may be touched, and may write nothing itself.
+
+    Raises:
+        NoSuchRoleError, UnreachableError, TooSlowError: see `acting_as`.
+    """
+    async with acquired(pool) as connection, connection.transaction():
+        await connection.execute(queries("browse")["read_write"])
+        await _take_on(connection, role)
+        yield connection
+
+
+async def as_ourselves(connection: Connection) -> None:
+    """Lay the tenant's role down, to write what it was found that the tenant may have written."""
+    await connection.fetchval(queries("browse")["act_as_ourselves"])
+
+
 async def check_ready(pool: Pool) -> None:
     """Raise a `StoreError` that says what is missing, unless the database answers and has our schema."""
     async with acquired(pool) as connection:
@@ -341,13 +361,10 @@ async def acknowledge(
     Raises:
         EpisodeStateError: it is not open and was not acknowledged before.
     """
-    sql = queries("browse")
-    async with acquired(pool) as connection, connection.transaction():
-        await connection.execute(sql["read_write"])
-        await _take_on(connection, role)
+    async with writing_as(pool, role) as connection:
         if await episode(connection, episode_id) is None:
             return None
-        await connection.fetchval(sql["act_as_ourselves"])
+        await as_ourselves(connection)
         await store.episodes.acknowledge(connection, episode_id, by, note, at)
         return await episode(connection, episode_id)
 

@@ -277,6 +277,8 @@ async def _mark(
 class Filter:
     """Which inputs are listed; None: any. `first` and `end` bound the first days of their periods."""
 
+    ids: tuple[int, ...] | None = None
+
     park_id: int | None = None
     firm_id: int | None = None
     kind: InputKind | None = None
@@ -299,6 +301,7 @@ async def listed(connection: Connection, wanted: Filter, *, after: int = 0, limi
         wanted.status,
         after,
         limit,
+        None if wanted.ids is None else list(wanted.ids),
     )
     found = []
     for row in rows:
@@ -306,6 +309,17 @@ async def listed(connection: Connection, wanted: Filter, *, after: int = 0, limi
         firm, firm_id, park_id, newest = (fields.pop(name) for name in ("firm", "firm_id", "park_id", "newest"))
         found.append(InputRow(firm, firm_id, park_id, _input(fields), newest))
     return found
+
+
+async def sees_whole_park(connection: Connection, park_id: int) -> bool:
+    """Tell whether the role of this session sees all of a park, as its managers do."""
+    return bool(await connection.fetchval(queries("business")["sees_whole_park"], park_id))
+
+
+async def parks_of(connection: Connection, input_ids: Sequence[int]) -> dict[int, int]:
+    """Return the park of each version that the role of this session sees."""
+    rows = await connection.fetch(queries("business")["seen"], list(input_ids))
+    return {row["input_id"]: row["park_id"] for row in rows}
 
 
 async def states_of(connection: Connection, input_ids: Sequence[int]) -> list[StateRow]:

@@ -36,6 +36,14 @@ ORDER BY f.code
 -- name: park_of_firm
 SELECT park_id FROM firm WHERE firm_id = $1
 
+-- name: sees_whole_park
+-- Whether the role of this session sees a whole park and not only firms of it.
+SELECT $1 = ANY (visible_parks(current_user, true))
+
+-- name: seen
+-- Versions by number, as far as the role of this session sees them.
+SELECT input_id, park_id FROM business_input WHERE input_id = ANY ($1::bigint[])
+
 -- name: deflators
 -- The newest version of each.
 SELECT DISTINCT ON (industry, base_year, year) industry, base_year, year, value, source, version
@@ -56,7 +64,7 @@ WHERE f.park_id = $1 AND ($2 = '*' OR f.industry = $2) AND extract(year FROM i.p
 
 -- name: listed
 -- Versions by id. $1: park, $2: firm, $3: kind, $4 and $5: first and last day; $6: all versions, not only the newest
--- of each input; $7: status. Null: any.
+-- of each input; $7: status; $10: numbers. Null: any.
 SELECT * FROM (
     SELECT i.input_id, i.park_id, i.firm_id, f.code AS firm, u.code AS workshop, i.kind, i.key, i.price_basis, i.price_year,
            i.grain, i.period, i.version, i.amount, i.unit, i.finality, i.author, i.source, i.reason, i.entered,
@@ -69,7 +77,7 @@ SELECT * FROM (
         AND ($3::text IS NULL OR i.kind = $3)
         AND ($4::date IS NULL OR i.period >= $4) AND ($5::date IS NULL OR i.period < $5)
 ) AS found
-WHERE ($6 OR newest) AND ($7::text IS NULL OR status = $7) AND input_id > $8
+WHERE ($10::bigint[] IS NULL OR input_id = ANY ($10)) AND ($6 OR newest) AND ($7::text IS NULL OR status = $7) AND input_id > $8
 ORDER BY input_id LIMIT $9
 
 -- name: states_of

@@ -135,3 +135,10 @@ WHERE EXISTS (SELECT FROM park WHERE park_id = $2::int) ON CONFLICT DO NOTHING
 -- name: park_target_pack
 INSERT INTO park_target_pack (park_id, pack_id)
 SELECT p.park_id, t.pack_id FROM park AS p, target_pack AS t WHERE p.park_id = $2::int AND t.loaded <= $1::timestamptz
+
+-- name: business_input
+INSERT INTO business_input (park_id, firm_id, kind, key, price_basis, grain, period, version, amount, unit, finality,
+                            author, source, reason, entered)
+SELECT park_id, firm_id, 'output_value', '', 'current', 'month', (date_trunc('month', $1::timestamptz) - interval '2 months')::date, 1,
+       firm_id, '10^4CNY', 'final', 'specimen', 'specimen', '', $1::timestamptz
+FROM firm WHERE park_id = $2::int

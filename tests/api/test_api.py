@@ -81,6 +81,8 @@ async def test_a_tenant_never_sees_another_on_any_route(served) -> None:
             for item in await everything(client, "/v1/points"):
                 points.setdefault(item["firm_id"], []).append(item["point_id"])
         episodes = [i for c in (east, west) for i in await everything(c, "/v1/episodes")]
+        inputs = [i for c in (east, west) for i in await everything(c, "/v1/business-inputs")]
+    entry = {"kind": "staff", "period": "2026-02", "amount": 1, "unit": "person"}
     for token, (park, members) in tenants.items():
         own = {served.planted.firm_ids[code] for code in members}
         own_points = {p for f in own for p in points[f]}
@@ -129,7 +131,12 @@ async def test_a_tenant_never_sees_another_on_any_route(served) -> None:
                             assert body["items"], f"{path} is empty: it proves nothing"
                         visited[path] += 1
                     if "post" in methods and not mine:
-                        answer = await client.post(path.format(**fills))
+                        others = [i["input_id"] for i in inputs if i["firm_id"] not in own]
+                        bodies = {
+                            "/v1/firms/{firm_id}/business-inputs": {"inputs": [entry]},
+                            "/v1/business-inputs/status": {"input_ids": others, "status": "frozen", "reason": "mine"},
+                        }
+                        answer = await client.post(path.format(**fills), json=bodies.get(path))
                         assert answer.status_code in {403, 404}, (path, answer.text)
                         visited[path] += 1
     assert set(visited) == {path for path in document["paths"] if path.startswith("/v1")}
