@@ -64,6 +64,14 @@ async def indicators(connection: Connection, park: str, start: datetime, end: da
     return [dict(row) for row in await connection.fetch(queries("marking")["indicators"], park, start, end)]
 
 
+async def values(
+    connection: Connection, park: str, firm: str, indicator_ids: Sequence[str], grains: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return a firm's values of some indicators and grains, undefined ones with their reason."""
+    given = (park, firm, list(indicator_ids), list(grains))
+    return [dict(row) for row in await connection.fetch(queries("marking")["values"], *given)]
+
+
 async def episodes(connection: Connection, park: str) -> list[dict[str, Any]]:
     """Return every episode that was ever open."""
     return [dict(row) for row in await connection.fetch(queries("marking")["episodes"], park)]

@@ -41,3 +41,9 @@ SELECT (SELECT count(*) FROM dirty) + (SELECT count(*) FROM dirty_firm) + (SELEC
 -- name: committed
 -- Batches of one park that are stored.
 SELECT count(*) FROM batch AS b JOIN edge AS e USING (edge_id) JOIN park AS k USING (park_id) WHERE k.code = $1
+
+-- name: values
+-- A firm's values of some indicators and grains.
+SELECT v.indicator_id, v.grain, v.period, v.value, v.reason, v.coverage
+FROM indicator_value AS v JOIN firm AS f ON f.firm_id = v.scope_id JOIN park AS k ON k.park_id = f.park_id
+WHERE k.code = $1 AND f.code = $2 AND v.scope = 'firm' AND v.indicator_id = ANY ($3) AND v.grain = ANY ($4)
