@@ -1,0 +1,241 @@
+"""`greenpark bench dashboards`: every query of every dashboard on a park's year, as the park's own role."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from cli.onemachine import fresh_machine
+from cli.progress import Steps
+from dashboards.build import parsed
+from dashboards.lint import Statement, queries_of, variables_of
+from dashboards.macros import Variable, View, expand, substitute
+from store.browse import acting_as
+from store.panels import ParkYear, lay_ledger, lay_registry, lay_rest, size_of, stretches
+from store.pool import connected, open_pool
+from store.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from store.pool import Connection
+
+LIMIT_MS: Final = 300.0
+_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
+_LONG: Final = (timedelta(days=30), timedelta(days=365))
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardsBench:
+    """A park, and how often each query runs."""
+
+    firms: int = 100
+    points: int = 20
+    days: int = 365
+    repeats: int = 10
+
+
+class Slow(msgspec.Struct, frozen=True):
+    """One query of a panel, variable or annotation in its worst case."""
+
+    query: str
+    case: str
+    p50_ms: float
+    p95_ms: float
+
+
+class DashboardsResult(msgspec.Struct, frozen=True):
+    """What was measured.
+
+    Attributes:
+        p50_ms, p95_ms: over every query in every case: what a viewer meets.
+        slowest: the ten queries with the highest p95 of their worst case.
+        over_limit: queries whose p95 is above 300 ms in some case.
+        queries: different queries of the dashboards; each in up to six cases.
+        buckets, periods, database_bytes: what they ran on.
+        seed_s: how long that took to make.
+        load: load average of one minute before measuring and after.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    slowest: tuple[Slow, ...]
+    over_limit: int
+    queries: int
+    cases: int
+    firms: int
+    points: int
+    days: int
+    buckets: int
+    periods: int
+    database_bytes: int
+    seed_s: float
+    load: tuple[float, float]
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether every query keeps the limit."""
+        return self.over_limit == 0
+
+
+async def run_dashboards_bench(plan: DashboardsBench, var: Path) -> DashboardsResult:
+    """Measure on a fresh database below `var/bench-dashboards`, which is taken away again."""
+    with Steps(Console(stderr=True)) as steps:
+        steps.begin("database")
+        async with fresh_machine(var, "bench-dashboards", progress=steps.component) as machine:
+            steps.done("database")
+            began = time.monotonic()
+            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            year = ParkYear(plan.firms, plan.points, plan.days, end, 200 * plan.firms, min(7, plan.days))
+            async with connected(machine.database_url) as connection:
+                role = await _laid(connection, year, steps)
+                size = await size_of(connection)
+            seed_s = time.monotonic() - began
+            load = os.getloadavg()[0]
+            measured = await _measured(machine.database_url, role, plan.repeats, steps)
+            places = machine.places
+        shutil.rmtree(places.postgres, ignore_errors=True)
+    worst: dict[str, Slow] = {}
+    for (query, case), times in measured.items():
+        slow = Slow(query, case, _ms(statistics.median(times)), _ms(float(np.percentile(times, 95))))
+        if query not in worst or slow.p95_ms > worst[query].p95_ms:
+            worst[query] = slow
+    everything = [one for times in measured.values() for one in times]
+    return DashboardsResult(
+        p50_ms=_ms(statistics.median(everything)),
+        p95_ms=_ms(float(np.percentile(everything, 95))),
+        slowest=tuple(sorted(worst.values(), key=lambda slow: -slow.p95_ms)[:10]),
+        over_limit=sum(slow.p95_ms > LIMIT_MS for slow in worst.values()),
+        queries=len(worst),
+        cases=len(measured),
+        firms=plan.firms,
+        points=plan.points,
+        days=plan.days,
+        buckets=size.buckets,
+        periods=size.periods,
+        database_bytes=size.database_bytes,
+        seed_s=round(seed_s, 1),
+        load=(round(load, 2), round(os.getloadavg()[0], 2)),
+    )
+
+
+async def _laid(connection: Connection, year: ParkYear, steps: Steps) -> str:
+    steps.begin("ledger", total=year.days)
+    role = await lay_registry(connection, year)
+    for start, stop in stretches(year):
+        await lay_ledger(connection, start, stop)
+        steps.advance((stop - start).days)
+    steps.done("ledger")
+    steps.begin("indexes, indicators, standings, alerts")
+    await lay_rest(connection, year)
+    steps.done("indexes, indicators, standings, alerts")
+    return role
+
+
+async def _measured(url: str, role: str, repeats: int, steps: Steps) -> dict[tuple[str, str], list[float]]:
+    boards = {path: document for path, document in parsed().items() if path.startswith("en/")}
+    steps.begin("measuring", total=len(boards))
+    found: dict[tuple[str, str], list[float]] = {}
+    async with open_pool(url, application="greenpark bench", min_size=0, max_size=1, read_only=True) as pool:
+        for path, document in boards.items():
+            async with acting_as(pool, role) as connection:
+                await connection.fetchval(queries("tenants")["bare_search_path"])
+                for name, case, statement, text in await _cases(connection, path, document):
+                    # Once for the caches and the plan, as the refresh before this one would have done.
+                    await connection.fetch(text)
+                    found[name, case] = [await _timed(connection, text) for _ in range(repeats)]
+                    assert statement.sql
+            steps.advance(1)
+    steps.done(f"{len(found)} cases")
+    return found
+
+
+async def _cases(connection: Connection, path: str, document: dict[str, Any]) -> list[tuple[str, str, Statement, str]]:
+    many = variables_of(document)
+    page = path.rpartition("/")[2].removesuffix(".json")
+    end = datetime.now(UTC)
+    options = await _options(connection, document, many, end)
+    return [
+        (f"{page}: {statement.place}", f"{chosen}, {_days(length)}", statement, text)
+        for statement in queries_of(document)
+        for chosen, variables in _choices(options, many)
+        for length in sorted({_length(document["time"]["from"]), *_LONG})
+        for text in [expand(substitute(statement.sql, variables), _view(end, length))]
+    ]
+
+
+def _choices(options: dict[str, list[str]], many: dict[str, bool]) -> Iterator[tuple[str, dict[str, Variable]]]:
+    # A park's pages are slowest with all firms, and a page of one firm has no such choice.
+    kinds = ("all firms", "one firm") if many.get("firm") else ("one firm",)
+    for kind in kinds:
+        every = kind == "all firms"
+        yield (
+            kind,
+            {
+                name: Variable(tuple(values if every and many[name] else values[:1]), many=many[name])
+                for name, values in options.items()
+            },
+        )
+
+
+async def _options(
+    connection: Connection, document: dict[str, Any], many: dict[str, bool], end: datetime
+) -> dict[str, list[str]]:
+    options: dict[str, list[str]] = {}
+    for variable in document["templating"]["list"]:
+        chosen = {name: Variable(tuple(values[:1]), many=many[name]) for name, values in options.items()}
+        text = expand(substitute(variable["query"], chosen), _view(end, _LONG[0]))
+        options[variable["name"]] = [row["__value"] for row in await connection.fetch(text)]
+    return options
+
+
+def _view(end: datetime, length: timedelta) -> View:
+    return View(end - length, end, timedelta(hours=1), timescaledb=True)
+
+
+def _length(since: str) -> timedelta:
+    match = re.fullmatch(r"now-(\d+)([hd])", since)
+    if match is None:
+        raise ValueError(since)
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _days(length: timedelta) -> str:
+    return f"{length.days} d" if length.days else f"{length.seconds // 3600} h"
+
+
+async def _timed(connection: Connection, text: str) -> float:
+    began = time.perf_counter()
+    await connection.fetch(text)
+    return time.perf_counter() - began
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 1)
+
+
+def show(result: DashboardsResult) -> str:
+    """Return the figures for people."""
+    lines = [
+        (
+            f"{result.firms} firms × {result.points} points × {result.days} d: {result.buckets:,} buckets, "
+            f"{result.periods:,} periods, {result.database_bytes / 1e9:.1f} GB, made in {result.seed_s:.0f} s"
+        ),
+        (
+            f"{result.queries} queries in {result.cases} cases: p50 {result.p50_ms} ms, p95 {result.p95_ms} ms; "
+            f"{result.over_limit} above {LIMIT_MS:.0f} ms; load {result.load[0]} to {result.load[1]}"
+        ),
+        *(f"  {slow.p95_ms:8.1f} ms  {slow.query} ({slow.case})" for slow in result.slowest),
+    ]
+    return "\n".join(lines)
