@@ -13,6 +13,7 @@ time:
   fold: error                         # clocks going back: error, earlier, later, in_order
 columns:
   Usage_kWh: {point: E-001, unit: kWh, scale: 1.0}
+  # as a register's dial would have shown it: {…, dial: {start: 98000, modulus: 100000, exchanges: [{at: …, start: 0}]}}
 missing: ["", "NA"]                   # cells that hold no reading
 skip_bad_rows: false
 """
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 import yaml
 
+from cli.replay.dials import Dial, complaint
 from park.calendar import zone
 from park.errors import CalendarError, DataFileError, UnitError
 from park.points import Kind, Label
@@ -74,11 +76,15 @@ class TimeColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ValueColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A column of values: `value × scale` is a reading of `point` in `unit`, which must be the registered unit."""
+    """A column of values: `value × scale` is a reading of `point` in `unit`, which must be the registered unit.
+
+    With a `dial`, the values are amounts, and the readings are what the dial showed at the end of each.
+    """
 
     point: str
     unit: str
     scale: float = 1.0
+    dial: Dial | None = None
 
 
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -172,6 +178,11 @@ def _check(mapping: Mapping, file: str) -> None:
         points[column.point] = name
         if not math.isfinite(column.scale) or column.scale == 0:
             raise DataFileError(file, f"{at}.scale", f"{column.scale}: expected a finite number other than 0")
+        if column.dial is not None:
+            if mapping.time.label is not Label.END:
+                raise DataFileError(file, f"{at}.dial", "a dial is read when an interval ends: time.label must be end")
+            if (wrong := complaint(column.dial)) is not None:
+                raise DataFileError(file, f"{at}.dial.{wrong[0]}", wrong[1])
         try:
             unit(column.unit)
         except UnitError as error:
@@ -249,6 +260,8 @@ def shifts_s(mapping: Mapping, registered: Dictionary[str, RegisteredPoint], fil
         if point.unit != column.unit:
             message = f"{column.unit!r}: point {column.point} is registered in {point.unit!r}; convert with scale"
             raise DataFileError(file, f"{at}.unit", message)
+        if column.dial is not None and point.kind is not Kind.REGISTER:
+            raise DataFileError(file, f"{at}.dial", f"point {column.point} is no register: only a register has a dial")
         if point.kind is not Kind.INTERVAL:
             shifts.append(0)
             continue

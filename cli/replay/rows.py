@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cli.replay.dials import dialled
 from cli.replay.errors import RowsError
 from cli.replay.mapping import labelled_instants
 from park.wire import Batch
@@ -223,7 +224,7 @@ def read_rows(lines: Iterable[str], file: str, mapping: Mapping, now_ms: int) ->
         raise RowsError(f"{file}: after line {reader.line_num}: {what}; set csv.encoding in the mapping") from None
     except csv.Error as error:
         raise RowsError(f"{file}: line {reader.line_num}: not CSV: {error}") from None
-    readings = table.readings(mapping)
+    readings = dialled(table.readings(mapping), mapping)
     if readings.bad_count and not mapping.skip_bad_rows:
         many = "1 row is" if readings.bad_count == 1 else f"{readings.bad_count} rows are"
         message = f"{file}: {many} wrong, nothing was sent; mend them, or allow skip_bad_rows in the mapping:"

@@ -60,6 +60,59 @@ def test_the_example_fits_its_park() -> None:
     assert found.topic.user == "gwangyang/steel/archive"
 
 
+def test_the_example_of_a_register_fits_its_park() -> None:
+    """The same year as a dial: the exchange of its mapping is that of its park document."""
+    found = load_mapping((EXAMPLES / "register-mapping.yaml").read_text(), "register-mapping.yaml")
+    definition = read_definition(EXAMPLES / str(found.park))
+    assert shifts_s(found, points_of(definition, found, "m.yaml"), "m.yaml") == [0]
+    old, new = definition.firms[0].points[0].installations
+    dial = found.columns["Usage_kWh"].dial
+    assert dial is not None
+    assert [(e.at, e.start) for e in dial.exchanges] == [(new.valid_from, new.first_reading)]
+    assert old.valid_to == new.valid_from
+    assert {old.modulus, new.modulus} == {dial.modulus}
+
+
+def test_amounts_become_what_a_dial_shows() -> None:
+    """It starts where it is said to, rolls over, and begins again where it is exchanged; to the last place."""
+    dial = {
+        "start": 99.9,
+        "modulus": 100,
+        "exchanges": [{"at": "2018-01-01T01:00:00+09:00", "start": 5.5}],
+    }
+    columns = {"kWh": {"point": "E-001", "unit": "kWh", "dial": dial}}
+    found = rows(
+        "date,kWh\n" + "".join(f"1/1/2018 {k // 4}:{k % 4 * 15:02},0.1\n" for k in range(1, 6)),
+        mapping(columns=columns),
+    )
+    assert found.value.tolist() == [99.9, 0.0, 0.1, 0.2, 5.5, 5.6]
+    assert np.diff(found.t_ms).tolist() == [900_000] * 5
+    assert found.rows == 5
+
+
+@pytest.mark.parametrize(
+    ("dial", "field", "says"),
+    [
+        ({"start": 1.0, "modulus": 0}, "modulus", "positive"),
+        ({"start": 10.0, "modulus": 10}, "start", "below the modulus"),
+        ({"start": 0, "modulus": 10, "exchanges": [{"at": "2018-01-01T01:00:00", "start": 0}]}, "at", "offset"),
+        ({"start": 0, "modulus": 10, "exchanges": [{"at": "2018-01-01T01:00:00Z", "start": 11}]}, "start", "below"),
+    ],
+)
+def test_a_dial_that_cannot_be_is_refused(dial: dict[str, Any], field: str, says: str) -> None:
+    """The complaint names the field."""
+    with pytest.raises(DataFileError, match=says) as refused:
+        mapping(columns={"kWh": {"point": "E-001", "unit": "kWh", "dial": dial}})
+    assert field in str(refused.value)
+
+
+def test_only_a_register_has_a_dial() -> None:
+    """A dial for a point of intervals is refused before anything is sent."""
+    columns = {"kWh": {"point": "E-001", "unit": "kWh", "dial": {"start": 0, "modulus": 10}}}
+    with pytest.raises(DataFileError, match="no register"):
+        shifts_s(mapping(columns=columns), {"E-001": RegisteredPoint("kWh", Kind.INTERVAL, Label.END, 900)}, "m.yaml")
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "says"),
     [
