@@ -25,6 +25,8 @@ GAS_KGCO2: Final = 389.31e-4 * 15.3 * 0.99 * 44 / 12
 """GJ/m3 × kgC/GJ × oxidised share × 44/12."""
 STEAM_KGCO2: Final = 110 * (2777.1 - 83.74) / 1e6
 """0.11 t/GJ over saturated steam at 1 MPa from feed water of 20 °C."""
+WATER_KGCE: Final = 0.2571
+"""GB/T 2589-2020, annex B: 7.54 MJ for each tonne of bought water (0.0857 in 2008)."""
 HEAT_KGCO2: Final = 110 * 0.0036
 GRID: Final = {2021: 0.4743, 2022: 0.5227, 2023: 0.5581}
 """Chongqing, kgCO2/kWh, yearly notices; a year not yet published takes the last."""
@@ -179,6 +181,26 @@ def _loop(firm: Firm, again: Sequence[str], fresh: str) -> float:
     return _ratio(passed, passed + makeup, percent=True)
 
 
+def _with_media(firm: Firm) -> float:
+    return (_energy(firm) + firm.sum({"fresh_water": WATER_KGCE}, _NET)).known
+
+
+def _returned(firm: Firm) -> float:
+    back = firm.sum(("condensate",), _INSIDE, required=True).total
+    steam_t = firm.sum(("steam",), {"in": 1.0, "internal": 1.0}, required=True).total / 1000
+    return _ratio(back, steam_t, percent=True)
+
+
+def _of_treated(firm: Firm) -> float:
+    taken = firm.sum(("reclaimed_water",), {"in": 1.0}, required=True).total
+    return _ratio(taken, firm.sum(("treated_wastewater",), _ANY, required=True).total, percent=True)
+
+
+def _leaked(firm: Firm) -> float:
+    leaked = firm.sum(("leaked_water",), _ANY, required=True).total
+    return _ratio(leaked, _fresh(firm), percent=True)
+
+
 def _clean(firm: Firm, *, renewable: bool) -> float:
     made = firm.sum(dict.fromkeys(_MADE, KGCE["electricity"]), _INSIDE).total
     clean = made if renewable else made + firm.sum({"natural_gas": KGCE["natural_gas"]}, _NET).total
@@ -232,6 +254,7 @@ TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
     "comprehensive_energy_equivalent": lambda f: _energy(f).known,
     "comprehensive_energy_equal": lambda f: _energy(f, equal=True).known,
     "energy_per_product": lambda f: _ratio(_energy(f).known, f.product(), none="no_production"),
+    "comprehensive_energy_media": _with_media,
     "electricity_use": _electricity,
     "clean_energy_share": lambda f: _clean(f, renewable=False),
     "renewable_energy_share": lambda f: _clean(f, renewable=True),
@@ -254,6 +277,9 @@ TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
         percent=True,
     ),
     "unconventional_water_share": _unconventional,
+    "condensate_return_rate": _returned,
+    "reclaimed_water_use_rate": _of_treated,
+    "water_leakage_rate": _leaked,
     "water_balance_closure": _closure,
     "wastewater_discharge": _discharged("wastewater"),
     "water_per_product": lambda f: _ratio(_fresh(f), f.product(), none="no_production"),
@@ -265,6 +291,7 @@ TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
     "so2_discharge": _discharged("so2"),
     "nox_discharge": _discharged("nox"),
     "particulate_discharge": _discharged("particulate"),
+    "vocs_discharge": _discharged("vocs"),
     "cod_discharge": _discharged("cod"),
     "ammonia_nitrogen_discharge": _discharged("ammonia_nitrogen"),
 }

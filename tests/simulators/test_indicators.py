@@ -49,6 +49,8 @@ PLANT = (
         # 9 600 kWh × 0.3024 + 266
         ("comprehensive_energy_equal", 3169.04),
         ("energy_per_product", 1445.84 / 8),
+        # and 100 m3 of bought water at 0.2571
+        ("comprehensive_energy_media", 1471.55),
         ("electricity_use", 9600.0),
         ("clean_energy_share", 100 * 266 / 1445.84),
         ("fresh_water_intake", 100.0),
@@ -127,7 +129,7 @@ def test_the_bound_is_what_the_dials_can_move() -> None:
 
 
 def test_every_truth_is_of_an_indicator_of_the_catalogue() -> None:
-    """A name that the platform does not know would never be compared; few indicators of firms lack a truth."""
+    """A name that the platform does not know would never be compared; all indicators of metered days have a truth but one."""
     known = {i.id for i in load_catalogue().indicators if Scope.FIRM in i.scopes and "day" in i.grains}
     assert TRUTHS.keys() <= known
-    assert len(known - TRUTHS.keys()) <= 10
+    assert known - TRUTHS.keys() <= {"emission_compliance_rate"}
