@@ -129,7 +129,7 @@ def test_the_bound_is_what_the_dials_can_move() -> None:
 
 
 def test_every_truth_is_of_an_indicator_of_the_catalogue() -> None:
-    """A name that the platform does not know would never be compared; all indicators of metered days have a truth but one."""
+    """A name that the platform does not know would never be compared; of metered days only one has no truth."""
     known = {i.id for i in load_catalogue().indicators if Scope.FIRM in i.scopes and "day" in i.grains}
     assert TRUTHS.keys() <= known
     assert known - TRUTHS.keys() <= {"emission_compliance_rate"}
