@@ -46,15 +46,18 @@ def cause_key(rule: Rule, subject: Subject) -> str:
     return f"{rule.id}/{subject.scope}/{subject.scope_id}" + (f"/{subject.part}" if subject.part else "")
 
 
-def dedupe_key(cause: str, transition: Transition, recipient_id: int) -> str:
-    """Name one message: an episode comes to each of its states once, so what is sent again has the same key.
+def dedupe_key(cause: str, episode_id: int, transition: Transition, recipient_id: int) -> str:
+    """Name one message, so that what is sent again has the same key.
 
-    One that goes on after it was over, because corrected data show so, is news once more for each time it does.
+    An episode begins once and is retracted once. One that goes on after it was over, because corrected data show so, is
+    news, and so is its new end: those are named by their instant too. An episode that begins again where one was
+    retracted is another one.
     """
     state = str(transition.to_state)
-    if transition.to_state is State.OPEN and transition.from_state is State.RESOLVED:
-        state = f"reopened-{transition.at:%Y%m%dT%H%M%S.%fZ}"
-    return f"{cause}/{transition.after.began:%Y%m%dT%H%M%S.%fZ}/{state}/{recipient_id}"
+    again = transition.to_state is State.OPEN and transition.from_state is State.RESOLVED
+    if again or transition.to_state is State.RESOLVED:
+        state += f"-{transition.at:%Y%m%dT%H%M%S.%fZ}"
+    return f"{cause}/{transition.after.began:%Y%m%dT%H%M%S.%fZ}/{episode_id}/{state}/{recipient_id}"
 
 
 def compose(

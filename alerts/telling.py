@@ -56,6 +56,7 @@ async def tell(
         chosen = await _chosen(connection, rule, subject, everybody, now)
     if not chosen:
         return 0
+    cause = message.cause_key(rule, subject)
     series = await _series(connection, rule, subject, transition)
     bodies: dict[str, dict[str, Any]] = {}
     for recipient in chosen:
@@ -74,7 +75,7 @@ async def tell(
             episode_id=episode_id,
             transition_id=transition_id,
             recipient_id=recipient.recipient_id,
-            dedupe_key=message.dedupe_key(message.cause_key(rule, subject), transition, recipient.recipient_id),
+            dedupe_key=message.dedupe_key(cause, episode_id, transition, recipient.recipient_id),
             body=bodies[recipient.locale],
             due=now,
             expires=now + timedelta(seconds=settings.message_ttl_s),

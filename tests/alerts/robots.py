@@ -70,7 +70,7 @@ def serve(service: Service) -> ThreadingHTTPServer:
     """Start the service on loopback in a thread of its own; `shutdown` ends it."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             parts = urlsplit(self.path)
             raw = self.rfile.read(int(self.headers.get("Content-Length", 0) or 0))
             body = json.loads(raw) if raw else None

@@ -69,7 +69,17 @@ def test_a_key_names_one_message() -> None:
     cause = cause_key(rule, SUBJECT)
     first = step(rule, None, worst(rule)).transitions
     again = step(rule, None, worst(rule)).transitions
-    keys = {dedupe_key(cause, transition, person) for transition in first for person in (1, 2)}
+    keys = {dedupe_key(cause, 5, transition, person) for transition in first for person in (1, 2)}
     assert len(keys) == 6
-    assert {dedupe_key(cause, transition, person) for transition in again for person in (1, 2)} == keys
+    assert {dedupe_key(cause, 5, transition, person) for transition in again for person in (1, 2)} == keys
+    assert {dedupe_key(cause, 6, transition, person) for transition in again for person in (1, 2)}.isdisjoint(keys)
     assert all(key.isascii() for key in keys)
+
+
+def test_an_episode_that_goes_on_after_all_is_news_and_so_is_its_second_end() -> None:
+    """Opened again, and over at another time: both have keys of their own."""
+    rule = msgspec.structs.replace(rules.load()[0], max_gap_s=3600.0, hold_open_s=0.0, hold_clear_s=0.0)
+    _, opened, resolved = step(rule, None, worst(rule)).transitions
+    again = replace(opened, from_state=State.RESOLVED, at=resolved.at + timedelta(minutes=1))
+    over = replace(resolved, at=resolved.at + timedelta(minutes=9))
+    assert len({dedupe_key("c", 5, transition, 1) for transition in (opened, resolved, again, over)}) == 4

@@ -1,4 +1,4 @@
-"""Receivers that are down, answer with errors or hang: each message arrives once by its key, or is reported as expired."""
+"""Receivers that are down, err or hang: each message arrives once by its key, or is reported as expired."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def delivering(world: World, post: Post, clock: Clock) -> AsyncIterator[as
 async def idle(world: World, clock: Clock) -> None:
     """Wait until nothing is due by the clock: all is sent, put off or given up, and noted."""
     async with asyncio.timeout(20):
-        while await world.connection.fetchval(
+        while await world.connection.fetchval(  # noqa: ASYNC110  (in the database)
             "SELECT count(*) FROM outbox WHERE state = 'waiting'"
             " AND (next_attempt <= $1 OR expires <= $1 OR (attempts > 0 AND last_error IS NULL))",
             clock(),
