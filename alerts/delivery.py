@@ -146,11 +146,12 @@ class Delivery:
         started = time.perf_counter()
         try:
             failure = await self._send(message)
+            seconds = time.perf_counter() - started
+            async with self._pool.acquire() as connection, connection.transaction():
+                result = await self._note(connection, message, failure)
         finally:
+            # Not before it is noted: the next message to the same recipient counts this one.
             self._busy.discard(message.recipient_id)
-        seconds = time.perf_counter() - started
-        async with self._pool.acquire() as connection, connection.transaction():
-            result = await self._note(connection, message, failure)
         rung.set()
         known = message.channel if message.channel in self._channels else "unknown"
         metrics.SENT.labels(known, result).inc()
