@@ -22,6 +22,7 @@ from cli.edge import app as edge_app
 from cli.errors import CliError
 from cli.explain import app as explain_app
 from cli.extras import missing_package
+from cli.grafana import app as grafana_app
 from cli.ingest import app as ingest_app
 from cli.ledger import app as ledger_app
 from cli.meter import app as meter_app
@@ -61,6 +62,7 @@ for name, group in (
     ("explain", explain_app),
     ("baseline", baseline_app),
     ("dashboards", dashboards_app),
+    ("grafana", grafana_app),
     ("simulate", simulate_app),
 ):
     app.add_typer(group, name=name)

@@ -25,7 +25,7 @@ from dashboards.query import SOURCE_TYPE, SOURCE_UID
 from dashboards.words import LANG, LOCALES, Locale, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dashboards.grafana import Did, Grafana
     from store.tenants import TenantHome
@@ -63,15 +63,10 @@ class Database:
 
 @dataclass(slots=True)
 class Synced:
-    """What a run did, by kind of thing: created, changed, unchanged, removed.
-
-    Attributes:
-        passwords: of users that were made now, by log-in.
-    """
+    """What a run did, by kind of thing (created, changed, unchanged, removed), and the organisations' ids."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     organisations: dict[str, int] = field(default_factory=dict)
-    passwords: dict[str, str] = field(default_factory=dict, repr=False)
 
     def note(self, kind: str, did: Did | str, number: int = 1) -> None:
         """Count one thing."""
@@ -94,10 +89,11 @@ def role_password(secret: bytes, role: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def database_of(url: str, *, sslmode: str, timescaledb: bool = True) -> Database:
-    """Return where Grafana finds the database of this address."""
-    parts = urlsplit(url)
-    return Database(parts.hostname or "127.0.0.1", parts.port or 5432, parts.path.lstrip("/"), sslmode, timescaledb)
+def database_of(url: str, *, sslmode: str, at: str | None = None) -> Database:
+    """Return where Grafana finds the database of this address, or `at` host:port where that differs for it."""
+    parts, other = urlsplit(url), urlsplit(f"//{at or ''}")
+    host, port = (other.hostname, other.port) if at else (parts.hostname, parts.port)
+    return Database(host or "127.0.0.1", port or 5432, parts.path.lstrip("/"), sslmode)
 
 
 def source_of(database: Database, role: str, password: str) -> dict[str, Any]:
@@ -156,7 +152,7 @@ def sync(
     secret: bytes,
     *,
     home_locale: Locale = "zh-CN",
-    may_make_users: bool = False,
+    keep_password: Callable[[str, str], None] | None = None,
 ) -> Synced:
     """Bring organisations, data sources, folders, dashboards and users to what they should be.
 
@@ -167,7 +163,8 @@ def sync(
         database: as Grafana reaches it.
         secret: that passwords of roles are derived from.
         home_locale: language of the page that is shown first.
-        may_make_users: somebody keeps the first passwords; without it a user that is missing is an error.
+        keep_password: gets log-in and first password of a user before it is made; without it a user who is missing is
+            an error.
 
     Raises:
         GrafanaError: a call was refused; what was done until then stays, and another run goes on.
@@ -191,7 +188,7 @@ def sync(
             number,
             [p for p in people if (p.park, p.firm) == (home.park, home.firm)],
             done,
-            may_make=may_make_users,
+            keep_password,
         )
     return done
 
@@ -218,13 +215,20 @@ def _folder(
         done.note("dashboards", "removed", len(gone))
 
 
-def _people(grafana: Grafana, organisation: int, people: Sequence[Person], done: Synced, *, may_make: bool) -> None:
+def _people(
+    grafana: Grafana,
+    organisation: int,
+    people: Sequence[Person],
+    done: Synced,
+    keep_password: Callable[[str, str], None] | None,
+) -> None:
     for person in people:
         password = secrets.token_urlsafe(18)
-        if not may_make and not grafana.knows_user(person.login):
-            raise PeopleError(f"{person.login!r} is new: name a file for first passwords with --passwords")
+        if not grafana.knows_user(person.login):
+            if keep_password is None:
+                raise PeopleError(f"{person.login!r} is new: name a file for first passwords with --passwords")
+            # Before the user is made: a run that stops in between must not leave one whose password nobody knows.
+            keep_password(person.login, password)
         did = grafana.ensure_user(person.login, person.name, person.email, organisation=organisation, password=password)
-        if did == "created":
-            done.passwords[person.login] = password
         done.note("users", did)
         done.note("members", grafana.ensure_member(organisation, person.login, person.role))

@@ -10,7 +10,6 @@ import msgspec
 from park.indicators import load_catalogue
 from park.targets import load_pack, pack_ids
 from store.queries import queries
-from store.standings import keep_pack
 from store.tenants import add_tenant
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ async def lay_rest(connection: Connection, plan: ParkYear) -> None:
         )
     names, versions = [], []
     for pack in map(load_pack, pack_ids()):
-        await keep_pack(connection, pack.id, pack.version, "bench", msgspec.to_builtins(pack))
+        await connection.execute(sql["pack"], pack.id, pack.version, msgspec.to_builtins(pack))
         names += [f"{pack.id}/{target.id}" for target in pack.targets[:3]]
         versions += [pack.version] * len(pack.targets[:3])
     await connection.execute(sql["park_packs"])

@@ -106,6 +106,9 @@ CROSS JOIN (SELECT park_id, firm_id, 'firm' AS scope, firm_id AS scope_id FROM f
             UNION ALL SELECT park_id, NULL, 'park', park_id FROM park) AS s
 CROSS JOIN unnest($1::text[], $2::int[]) AS t (id, version)
 
+-- name: pack
+INSERT INTO target_pack (pack_id, version, sha256, body) VALUES ($1, $2, 'bench', $3)
+
 -- name: park_packs
 INSERT INTO park_target_pack (park_id, pack_id) SELECT DISTINCT p.park_id, t.pack_id FROM park AS p, target_pack AS t WHERE t.park_id IS NULL
 
