@@ -46,6 +46,7 @@ _WORDS: Final = {
     "alerts": ("告警", "Alerts"),
     "none": ("无告警", "no alerts"),
     "stop": ("Ctrl-C 结束", "Ctrl-C ends it"),
+    "board": ("看板", "board"),
     "token": ("令牌", "token"),
     "park": ("全园区", "whole park"),
     "more": ("另有 {n} 家企业，放大窗口可见", "{n} more firms in a taller window"),

@@ -219,7 +219,7 @@ def _note(view: View, name: str, event: str) -> None:
 
 def _urls(stage: Stage) -> dict[str, str]:
     api = f"http://127.0.0.1:{stage.machine.ports['api']}"
-    return {"API": f"{api}/", "token": _short(stage.machine.places.root / "demo" / "token")}
+    return {"board": f"{api}/", "API": f"{api}/docs", "token": _short(stage.machine.places.root / "demo" / "token")}
 
 
 @asynccontextmanager

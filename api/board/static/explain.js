@@ -1,8 +1,9 @@
 // Where a number comes from: the interface's own answer, readable, with the stored data below.
 import { dayAndClock, fill, h, num, percent, said } from "./dom.js";
-import { w } from "./words.js";
+import { field, HIDDEN } from "./fields.js";
+import { lang, short, w } from "./words.js";
 
-const LABELS = { coverage: "coverage_f", unit: "unit_f", grain: "grain_f" };
+const SPOKEN = new Set(["state", "severity", "grain", "scope"]); // values that have words
 const TIMES = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/;
 const MOST = 40;
 
@@ -29,10 +30,11 @@ function frame(dialog, title, ...content) {
     h("p.soft", {}, w("explain_title")), ...content);
 }
 
-const label = (name) => { const text = w(LABELS[name] ?? name); return text === name ? name.replaceAll("_", " ") : text; };
+const label = (name) => field(name, lang());
+const other = () => (short() === "zh" ? "_en" : "_zh");
 
 function one(item) {
-  const rows = Object.entries(item).filter(([, value]) => value !== null && value !== "");
+  const rows = Object.entries(item).filter(([name, value]) => value !== null && value !== "" && !HIDDEN.has(name) && !name.endsWith(other()));
   return h("table.wide-table", {}, h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, label(name)), h("td", {}, cell(name, value, item))))));
 }
 
@@ -53,7 +55,7 @@ function cell(name, value, item) {
   if (typeof value === "string" && TIMES.test(value)) return dayAndClock(value);
   if (Array.isArray(value)) return value.length ? h("ul", {}, value.slice(0, MOST).map((each) => h("li", {}, typeof each === "object" ? inner(each) : String(each)))) : "—";
   if (typeof value === "object") return inner(value);
-  return String(value);
+  return SPOKEN.has(name) ? w(value === "month" ? "grain_month" : value) : String(value);
 }
 
 const inner = (value) => h("dl.notes", {}, Object.entries(value).filter(([, v]) => v !== null && v !== "" && !(Array.isArray(v) && !v.length)).map(([name, v]) =>

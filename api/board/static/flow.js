@@ -51,21 +51,32 @@ function option(place, now, names, unit) {
   return {
     tooltip: tooltip({
       formatter: (event) => event.dataType === "edge"
-        ? `${names[event.data.source]} → ${names[event.data.target]}\n${said(event.data.value, unit)}${event.data.est > 0.0005 ? `\n${w("estimated", { p: percent(event.data.est) })}` : ""}`
+        ? `${names[event.data.source]} → ${names[event.data.target]}\n${said(event.data.whole, unit)}${event.data.est > 0.0005 ? `\n${w("estimated", { p: percent(event.data.est) })}` : ""}`
         : `${names[event.name]}\n${said(event.value, unit)}`,
     }),
     series: [{
-      type: "sankey", left: 4, top: 8, bottom: 8, right, nodeWidth: narrow ? 8 : 12, nodeGap: narrow ? 7 : 9, nodeAlign: "left", draggable: false,
+      type: "sankey", left: 4, top: 10, bottom: 14, right, nodeWidth: narrow ? 8 : 12, nodeGap: Math.max(4, Math.min(size + 2, (place.clientHeight * 0.45) / tallest(now))), nodeAlign: "left", draggable: false,
       emphasis: { focus: "adjacency" }, layoutIterations: 48,
       label: { color: color("ink"), fontSize: size, formatter: (event) => names[event.name], width: narrow ? 84 : 150, overflow: "truncate", textBorderColor: color("card"), textBorderWidth: 3 },
       data: now.nodes.map((node) => ({ name: node.id, itemStyle: { color: tone(node), borderWidth: 0 }, cursor: node.firm_id ? "pointer" : "default" })),
-      links: now.links.map((link) => {
-        const strong = by[link.t].kind === "unaccounted" ? tone(by[link.t]) : tone(by[link.s]);
-        return { source: link.s, target: link.t, value: link.v, est: link.est,
-          lineStyle: { color: link.est > 0.0005 ? hatched(strong) : strong, opacity: link.est > 0.0005 ? 0.6 : 0.38, curveness: 0.5 } };
+      // What is estimated of a flow is a hatched band beside what is measured.
+      links: now.links.flatMap((link) => {
+        const tint = by[link.t].kind === "unaccounted" || by[link.t].kind === "loss" ? tone(by[link.t]) : tone(by[link.s]);
+        const band = (share, lineStyle) => ({ source: link.s, target: link.t, value: link.v * share, whole: link.v, est: link.est, lineStyle: { curveness: 0.5, ...lineStyle } });
+        const sure = band(1 - link.est, { color: tint, opacity: 0.36 });
+        return link.est > 0.0005 ? [sure, band(link.est, { color: hatched(tint), opacity: 0.9 })] : [sure];
       }),
     }],
   };
+}
+
+/** How many nodes the fullest column has. */
+function tallest(now) {
+  const depth = {};
+  const column = (id) => (depth[id] ??= Math.max(0, ...now.links.filter((link) => link.t === id).map((link) => 1 + column(link.s))));
+  const counts = {};
+  for (const node of now.nodes) counts[column(node.id)] = (counts[column(node.id)] ?? 0) + 1;
+  return Math.max(...Object.values(counts));
 }
 
 /** Width in letters; a Chinese one is two. */

@@ -4,10 +4,11 @@ import { clock, color, fill, h, nothing, num, said, table } from "./dom.js";
 import { called, w } from "./words.js";
 
 export function load(card, { head, load: section }) {
-  const [place, body] = [card.querySelector(".chart"), card.querySelector(".body")];
+  const [place, side, body] = [card.querySelector(".chart"), card.querySelector(".side"), card.querySelector(".body")];
   const drawn = [...section.v, ...section.part, ...section.before].some((v) => v !== null);
   if (!drawn) {
     without(place);
+    fill(side);
     fill(body, nothing("no_load", "no_load_do"));
     return;
   }
@@ -18,11 +19,16 @@ export function load(card, { head, load: section }) {
     v: said(section.now.v, section.unit), m: said(known.length ? Math.max(...known) : null, section.unit), g: section.v.length - known.length,
   });
   chart(place, option(place, section, times), label);
+  fill(side, section.top.length ? [h("h3.part", {}, w(head.firm ? "meters" : "largest")), h("ul.tops", {}, section.top.map((one) => top(one, section.unit)))] : null);
   fill(body,
-    section.top.length ? [h("h3.part", {}, w(head.firm ? "meters" : "largest")), h("ul.tops", {}, section.top.map((one) => top(one, section.unit)))] : null,
     table("load", [w("time"), w("load_today"), w("load_before")], section.v.map((v, n) =>
       [times[n], v === null && section.part[n] !== null ? `≥ ${said(section.part[n], section.unit)} (${w("load_part")})` : said(v, section.unit), said(section.before[n], section.unit)]).reverse()));
 }
+
+const ICONS = {
+  line: "path://M0 4h24v3h-24z", "2,4": "path://M0 5h3v2h-3zM7 5h3v2h-3zM14 5h3v2h-3zM21 5h3v2h-3z",
+  "5,4": "path://M0 4h6v3h-6zM9 4h6v3h-6zM18 4h6v3h-6z", emptyTriangle: "triangle",
+};
 
 function option(place, section, times) {
   const last = times.length - 1;
@@ -48,8 +54,8 @@ function option(place, section, times) {
   }
   const size = textSize();
   return {
-    grid: { left: 8, right: 14, top: 34, bottom: 4, containLabel: true },
-    legend: { top: 0, left: 0, itemWidth: 18, itemHeight: 8, textStyle: { color: soft, fontSize: size }, inactiveColor: line, type: narrow ? "scroll" : "plain" },
+    grid: { left: 4, right: 12, top: 36, bottom: 2, containLabel: true },
+    legend: { top: 0, left: 0, itemWidth: 20, itemHeight: 8, data: series.filter((one) => one.name !== w("load_running")).map((one) => ({ name: one.name, icon: ICONS[one.type === "scatter" ? one.symbol : String(one.lineStyle.type ?? "line")] })), textStyle: { color: soft, fontSize: size }, inactiveColor: line, itemGap: 8 },
     tooltip: tooltip({
       trigger: "axis",
       formatter: (found) => [times[found[0].dataIndex], ...found.filter((one) => one.value !== null && one.value !== undefined && one.seriesName !== w("load_running"))
@@ -57,19 +63,20 @@ function option(place, section, times) {
     }),
     xAxis: { type: "category", data: times, boundaryGap: false, axisLine: { lineStyle: { color: line } }, axisTick: { show: false },
       axisLabel: { color: soft, fontSize: size, interval: (n, text) => text.endsWith(":00") && Number(text.slice(0, 2)) % (narrow ? 6 : 3) === 0 } },
-    yAxis: { type: "value", name: section.unit, nameTextStyle: { color: soft, fontSize: size, align: "left" }, nameGap: 8, splitLine: { lineStyle: { color: line } }, axisLabel: { color: soft, fontSize: size } },
+    yAxis: { type: "value", splitNumber: 4, splitLine: { lineStyle: { color: line } }, axisLabel: { color: soft, fontSize: size } },
     series,
   };
 }
 
 function top(one, unit) {
-  return h("li", {}, h("span.nm", { title: called(one) }, called(one)), h("b", {}, num(one.now.v, unit)), spark(one.spark));
+  return h("li", {}, h("span.nm", { title: called(one) }, called(one)), spark(one.spark), h("b", {}, num(one.now.v, unit)));
 }
 
 /** A small curve; where a value is unknown it is broken. */
 function spark(values) {
   const known = values.filter((v) => v !== null);
-  const [low, high] = [Math.min(0, ...known), Math.max(...known, 1e-9)];
+  const high = Math.max(...known, 1e-9);
+  const low = Math.min(...known, high * 0.8);
   let path = "";
   values.forEach((v, n) => {
     if (v === null) return;

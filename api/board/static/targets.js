@@ -20,12 +20,21 @@ export function targets(place, { head, targets: section }) {
       h(`span.state.${name}`, {}, glyph(name), ` ${w(name)} `, h("b", {}, section.counts[name])))),
     h("ul", {}, judged.map((item) => row(item, head))),
     undefined_.length
-      ? h("details.undef", { "data-key": "undefined", open: undefined_.length <= 4 },
-        h("summary.state.undefined", { "data-key": "undefined-summary" }, glyph("undefined"), " ", w("undefined_n", { n: undefined_.length })),
-        h("ul", {}, undefined_.map((item) => h("li", {}, explained(item.href, `t${item.id}`, called(item), called(item)), goal(item, true),
-          h("br"), h("span.soft", {}, called(item.reason))))))
+      ? h("details.undef", { "data-key": "undefined", open: judged.length <= 3 && place.clientWidth > 420 },
+        h("summary", { "data-key": "undefined-summary" }, h("span.state.undefined", {}, glyph("undefined"), w("undefined_n", { n: undefined_.length }))),
+        h("ul", {}, grouped(undefined_).map(([reason, items]) => h("li", {}, h("b", {}, `${reason} · ${items.length}`),
+          items.flatMap((item, n) => [n ? comma() : null, explained(item.href, `t${item.id}`, called(item), called(item))])))))
       : null,
   );
+}
+
+const comma = () => (short() === "zh" ? "、" : ", ");
+
+/** What cannot be judged, by why, the commonest reason first. */
+function grouped(items) {
+  const by = new Map();
+  for (const item of items) by.set(called(item.reason), [...(by.get(called(item.reason)) ?? []), item]);
+  return [...by].sort((a, b) => b[1].length - a[1].length);
 }
 
 function row(item, head) {
@@ -36,19 +45,19 @@ function row(item, head) {
       h("span", {}, `${w("now_mark")} `, h("b", {}, explained(item.value_href, `v${item.id}`, called(item), num(item.value, item.unit)))),
       item.projection === null ? null : h("span", {}, `${w("projected")} `, h("b", {}, num(item.projection, item.unit))),
       item.required !== null && item.required !== item.goal ? h("span", {}, `${w("path_mark")} `, h("b", {}, num(item.required, item.unit))) : null,
-      goal(item, false),
+      goal(item),
       firms(item, head)),
     chips(item));
 }
 
-function goal(item, spaced) {
+function goal(item) {
   const sign = SIGNS[item.comparator];
   let text = null;
   if (sign && item.stated !== null && item.stated !== undefined) text = `${sign} ${said(item.stated, item.stated_unit)}`;
   else if (item.comparator === "cumulative_decline" && item.stated) text = w("decline", { v: item.stated });
   if (text === null) return null;
   const parts = [`${w("goal_mark")} `, h("b", {}, text), item.year ? ` ${w("by_year", { y: item.year })}` : "", item.binding ? ` · ${w("binding")}` : ""];
-  return h("span", {}, spaced ? [h("br"), ...parts] : parts);
+  return h("span", {}, parts);
 }
 
 function firms(item, head) {
@@ -56,7 +65,7 @@ function firms(item, head) {
   if (!states.length) return null;
   const names = Object.fromEntries(head.firms.map((firm) => [firm.id, called(firm)]));
   return h("span", {}, `${w("firms_stand")} `, states.map((name) =>
-    h(`span.state.${name}`, { title: `${w(name)}: ${item.firms[name].map((id) => names[id]).join(short() === "zh" ? "、" : ", ")}` },
+    h(`span.state.${name}`, { title: `${w(name)}: ${item.firms[name].map((id) => names[id]).join(comma())}` },
       glyph(name), h("b", {}, item.firms[name].length), h("span.sr", {}, w(name)), " ")));
 }
 
