@@ -15,10 +15,12 @@ import yaml
 from park.calendar import zone
 from park.errors import CalendarError, DataFileError, UnitError
 from park.figures import ProductSource
+from park.following import TargetSetting, check_following
 from park.graph import Role
 from park.membership import GroupDefinition, MembershipDefinition, check_memberships
 from park.points import Direction, Kind, Label
 from park.relations import check_relations
+from park.targets import TargetPack  # noqa: TC001
 from park.units import check_carrier_unit, unit
 from park.wire import is_code
 
@@ -106,13 +108,15 @@ class FirmDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class ParkDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """A whole park and the target packs that it answers for."""
+    """A whole park and the target packs that it answers for, its own (`own_target_packs`) among them."""
 
     code: str
     name_zh: str
     name_en: str
     time_zone: str = "Asia/Shanghai"
     target_packs: list[str] = []
+    own_target_packs: list[TargetPack] = []
+    target_settings: list[TargetSetting] = []
     zones: list[UnitDefinition] = []
     groups: list[GroupDefinition] = []
     firms: list[FirmDefinition] = []
@@ -162,6 +166,7 @@ def check_definition(definition: ParkDefinition, file: str) -> None:
         for p, point in enumerate(firm.points):
             _check_point(file, f"{at}.points[{p}]", point, firm.edges, units)
     check_relations(definition, file)
+    check_following(definition.target_packs, definition.own_target_packs, definition.target_settings, file)
     check_memberships(definition, file)
 
 

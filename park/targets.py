@@ -182,6 +182,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             return None
         unit = load_catalogue().by_id(self.indicator).unit
         relative = self.comparator in {Comparator.CUMULATIVE_DECLINE, Comparator.RANK}
+        relative = relative or (self.comparator is Comparator.PER_YEAR and self.unit == "%")
         per_product = "{product}" in unit and self.unit.startswith(unit.partition("{product}")[0])
         if (
             unit == self.unit
@@ -305,11 +306,11 @@ def read_pack(raw: dict[str, Any], file: str) -> TargetPack:
     return pack
 
 
-def check_pack(pack: TargetPack, file: str) -> None:
-    """Check what types cannot; raises `DataFileError`. What is only odd is left to `park.oddities`."""
+def check_pack(pack: TargetPack, file: str, place: str = "") -> None:
+    """Check what types cannot; raises `DataFileError`, `place` before its field. `park.oddities` has the rest."""
     ids = [target.id for target in pack.targets]
     for n, target in enumerate(pack.targets):
-        at = f"targets[{n}]"
+        at = f"{place}targets[{n}]"
         if ids.index(target.id) != n:
             raise DataFileError(file, f"{at}.id", f"{target.id!r} is used twice")
         if target.indicator is not None:

@@ -7,6 +7,7 @@ StoreError
 ├── OccupiedError        history is to be laid down where there are readings already
 ├── UnknownNameError     a park, firm, point, edge, episode, recipient or token that is not there
 ├── EditError            a person's decision about the ledger that cannot be made, or a meter that cannot stand there
+├── ConflictingPackError a target pack's version that is kept with other contents, or an id that is somebody else's
 └── EpisodeStateError    an episode is not in the state that a person's action needs
 """
 
@@ -59,6 +60,8 @@ _LISTED_BY = {
     "episode": "greenpark alerts list",
     "recipient": "greenpark recipient list",
     "token": "greenpark token list",
+    "calendar": "greenpark oncall list",
+    "step": "greenpark escalation list",
 }
 
 
@@ -66,7 +69,7 @@ class UnknownNameError(StoreError):
     """A name that the database does not know.
 
     Attributes:
-        kind: `park`, `firm`, `edge`, `point`, `episode`, `recipient`, `token`.
+        kind: `park`, `firm`, `zone`, `edge`, `point`, `episode`, `recipient`, `token`, `calendar`, `step`.
         name: what was asked for.
     """
 
@@ -80,6 +83,10 @@ class UnknownNameError(StoreError):
 
 class EditError(StoreError):
     """A decision about the ledger, or a change of meters, that cannot be made; the message says why."""
+
+
+class ConflictingPackError(StoreError):
+    """A target pack that cannot be kept: its version has other contents, or its id is somebody else's."""
 
 
 class EpisodeStateError(StoreError):

@@ -13,6 +13,7 @@ from store.errors import UnknownNameError
 from store.graph import apply_relations
 from store.memberships import apply_memberships
 from store.queries import queries
+from store.standings import apply_targets
 
 if TYPE_CHECKING:
     from park.definition import FirmDefinition, InstallationDefinition, ParkDefinition, PointDefinition
@@ -96,6 +97,7 @@ async def apply_definition(connection: Connection, definition: ParkDefinition) -
         }
         for pack in definition.target_packs:
             await connection.execute(sql["adopt_pack"], park_id, pack)
+        await apply_targets(connection, park_id, definition)
         for firm in definition.firms:
             firm_ids[firm.code], changed = await _apply_firm(connection, park_id, firm)
             recomputed += changed
