@@ -152,7 +152,7 @@ def compile_lines(
             wired.append((indicator, None, *both(indicator, sources, of_point=False)))
         if points and Scope.POINT in indicator.scopes:
             for k, source in enumerate(sources):
-                if source.carrier in indicator.inputs:
+                if source.carrier in indicator.inputs and not source.made_of:
                     above, below = both(indicator, (source,), of_point=True)
                     wired.append((indicator, source.point_id, _moved(above, k), _moved(below, k)))
     return _program(wired, tuple(sources))

@@ -26,7 +26,7 @@ _BETWEEN = 32
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """A point that indicators read."""
+    """A point that indicators read; `handed_on`: another firm's, which takes behind a meter of this one."""
 
     firm_id: int
     point_id: int
@@ -34,6 +34,7 @@ class SourceRow:
     direction: str
     unit: str
     product: str | None
+    handed_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +300,11 @@ async def firm_values(
     """Return the firms' values of some periods, ordered by period, indicator and firm."""
     rows = await connection.fetch(queries("indicators")["firm_values"], park_id, grain, list(periods))
     return [dict(row) for row in rows]
+
+
+async def givers(connection: Connection, firm_id: int) -> list[int]:
+    """Return the firms behind whose meters a firm takes something: their values change with its readings."""
+    return [row["firm_id"] for row in await connection.fetch(queries("indicators")["givers"], firm_id)]
 
 
 async def mark_values(

@@ -15,7 +15,6 @@ from park.membership import (
     groups_of,
     memberships_of,
 )
-from store.indicators import StoredValue, Subject
 from store.queries import queries
 
 if TYPE_CHECKING:
@@ -142,26 +141,59 @@ async def lock_groups(connection: Connection, park_id: int) -> bool:
     return bool(await connection.fetchval(queries("memberships")["lock"], park_id))
 
 
-async def take_groups(connection: Connection, park_id: int) -> list[tuple[str, datetime]]:
-    """Take what waits for a park's groups: grains and periods."""
-    return [tuple(row) for row in await connection.fetch(queries("memberships")["take"], park_id)]
+async def take_groups(connection: Connection, park_id: int, limit: int) -> list[tuple[str, datetime]]:
+    """Take what waits for a park's groups: grains and periods, the newest, at most so many."""
+    return [tuple(row) for row in await connection.fetch(queries("memberships")["take"], park_id, limit)]
 
 
-async def firm_values(
-    connection: Connection, park_id: int, grain: str, periods: Sequence[datetime]
-) -> list[dict[str, Any]]:
-    """Return the firms' values of some periods, ordered by period, indicator and firm."""
-    rows = await connection.fetch(queries("memberships")["values"], park_id, grain, list(periods))
-    return [dict(row) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A firm in a group for a period, and one of the parts that its value is made of; see the query `sums`."""
+
+    group: Group
+    firm_id: int
+    period: tuple[str, datetime]
+    part: tuple[str, datetime]
+    parts: int
 
 
-async def stored_values(
-    connection: Connection, park_id: int, grain: str, periods: Sequence[datetime]
-) -> dict[Subject, StoredValue]:
-    """Return what is written about a park's groups in some periods."""
-    found = {}
-    for row in await connection.fetch(queries("memberships")["stored"], park_id, grain, list(periods)):
-        fields = dict(row)
-        subject = Subject(*(fields.pop(name) for name in ("scope", "scope_id", "indicator_id", "period")))
-        found[subject] = StoredValue(**fields)
+@dataclass(frozen=True, slots=True)
+class UnitSource:
+    """A point of a unit that stands under no other point of it."""
+
+    unit_id: int
+    firm_id: int
+    point_id: int
+    carrier: str
+    direction: str
+    unit: str
+    product: str | None
+    role: str
+
+
+async def group_sums(connection: Connection, park_id: int, parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Return the sums over groups of each indicator and period, as `store.indicators.park_sums` does for the park."""
+    columns: list[list[Any]] = [[] for _ in range(8)]
+    for one in parts:
+        row = (one.group.kind.value, one.group.group_id, one.firm_id, *one.period, *one.part, one.parts)
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    found = []
+    for record in await connection.fetch(queries("memberships")["sums"], park_id, *columns):
+        fields = dict(record)
+        fields["bases"] = sorted({basis for text in fields["bases"] or () for basis in text.split("\n")})
+        found.append(fields)
     return found
+
+
+async def defined_groups(
+    connection: Connection, park_id: int, periods: Sequence[tuple[str, datetime]]
+) -> list[dict[str, Any]]:
+    """Return which values of groups stand in some periods and are defined."""
+    grains, starts = [grain for grain, _ in periods], [start for _, start in periods]
+    return [dict(row) for row in await connection.fetch(queries("memberships")["defined"], park_id, grains, starts)]
+
+
+async def unit_sources(connection: Connection, park_id: int) -> list[UnitSource]:
+    """Return the points of a park's units."""
+    return [UnitSource(**dict(row)) for row in await connection.fetch(queries("memberships")["unit_sources"], park_id)]

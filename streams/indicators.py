@@ -80,8 +80,9 @@ async def evaluate_firms(connection: Connection, work: Sequence[Work], *, now: d
     sources: dict[int, list[PointSource]] = {each.firm_id: [] for each in work}
     with stage("indicators.read"):
         for row in await store.sources(connection, list(sources)):
+            made_of = (row.point_id,) if row.handed_on else ()
             sources[row.firm_id].append(
-                PointSource(row.point_id, row.carrier, Direction(row.direction), row.unit, row.product)
+                PointSource(row.point_id, row.carrier, Direction(row.direction), row.unit, row.product, made_of)
             )
         keys = sorted({(span.grain, span.start) for each in work for span in each.spans})
         ids = [source.point_id for found in sources.values() for source in found]

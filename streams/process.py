@@ -21,7 +21,7 @@ import structlog
 from park.calendar import GRAINS, zone
 from park.errors import ParkError
 from park.points import Kind
-from store import baselines
+from store import baselines, memberships
 from store import indicators as values
 from store import ledger as store
 from store.errors import StoreError, UnreachableError
@@ -31,7 +31,7 @@ from store.migrations import check_schema
 from store.pool import connected, open_pool
 from store.registry import firms, metered_points
 from store.standings import notify
-from streams import metrics
+from streams import metrics, rollup
 from streams.baselines import evaluate as evaluate_baselines
 from streams.derived import balance_park, balanced_periods, derive
 from streams.errors import StreamsError
@@ -94,6 +94,8 @@ class _Minute:
     """Indicators or parks were left waiting."""
     next_parks: float = 0.0
     """No park is computed before this instant of the monotonic clock."""
+    next_groups: float = 0.0
+    """No group of firms either."""
     resting: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     """What failed: until when it rests (monotonic clock), and how long that is."""
 
@@ -213,7 +215,27 @@ async def once(
             minute.next_parks = ended + PARK_REST * (ended - began)
         else:
             minute.more = True
+        if time.monotonic() >= minute.next_groups:
+            await _groups_of(minute, connection, stop, all_of_them=values_s is None)
     return len(waiting)
+
+
+async def _groups_of(minute: _Minute, connection: Connection, stop: asyncio.Event, *, all_of_them: bool) -> None:
+    """Compute groups and units: the newest periods that wait, or all."""
+    began = time.monotonic()
+    for park_id, time_zone in await memberships.waiting_groups(connection):
+        taken = 1
+        while taken and not stop.is_set():
+            taken = 0
+            async with _alone(minute, "groups", park_id) as may:
+                if may:
+                    with metrics.stage("groups"):
+                        tz, now = zone(time_zone), datetime.now(UTC)
+                        taken = await rollup.pass_groups(connection, park_id, tz, now=now, code_version=CODE_VERSION)
+            if not all_of_them:
+                break
+    ended = time.monotonic()
+    minute.next_groups = ended + max(rollup.REST_S, rollup.REST * (ended - began))
 
 
 async def _values_of(minute: _Minute, connection: Connection, batch: Sequence[WaitingFirm]) -> None:
@@ -296,7 +318,9 @@ async def pass_ledger(
             done = await derive(connection, firm.firm_id, points, marks, done, tz, now=now, run_id=run_id)
         since = _oldest_live(marks)
         spans = spans_of(done.touched, done.touched_buckets, now=now, fine_hours=settings.fine_hours)
-        await values.mark_values(connection, firm.firm_id, [(span.grain, span.start) for span in spans], causes, since)
+        wanted = [(span.grain, span.start) for span in spans]
+        for firm_id in (firm.firm_id, *await values.givers(connection, firm.firm_id)):
+            await values.mark_values(connection, firm_id, wanted, causes, since)
         ids = [metered.point.point_id for metered in points]
         balanced = await balanced_periods(connection, firm.park_id, ids, done.touched)
         await values.mark_park(connection, firm.park_id, sorted(set(balanced)), since)
@@ -346,6 +370,9 @@ async def pass_values_of(connection: Connection, firms_: Sequence[WaitingFirm], 
                 known = [at for at in (oldest.get(key), since[each.firm_id]) if at is not None]
                 oldest[key] = min(known, default=None)
         await values.mark_parks(connection, [(*key, at) for key, at in oldest.items()])
+        for park_id in {each.park_id for each in work}:
+            touched = [(span.grain, span.start) for each in work if each.park_id == park_id for span in each.spans]
+            await memberships.mark_groups(connection, park_id, rollup.worth_keeping(touched, now=now))
         for each in work:
             over = [span.start for span in each.spans if span.grain == "day" and span.end <= now]
             await baselines.mark(connection, each.firm_id, over)

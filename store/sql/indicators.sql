@@ -3,8 +3,22 @@
 -- name: sources
 -- The points of some firms that indicators read. A power or flow gauge watches what a register counts; adding both
 -- would count it twice.
-SELECT firm_id, point_id, carrier, direction, unit, product FROM point
-WHERE firm_id = ANY ($1::int[]) AND kind <> 'gauge' ORDER BY firm_id, point_id
+-- What another firm takes behind a meter of theirs is handed on: it is in their own meter, and counts as going out, so
+-- that it counts once in whatever sum has both firms. Behind an `out` meter it has been taken off already.
+SELECT firm_id, point_id, carrier, direction, unit, product, false AS handed_on FROM point
+WHERE firm_id = ANY ($1::int[]) AND kind <> 'gauge'
+UNION ALL
+SELECT DISTINCT giver.firm_id, taker.point_id, taker.carrier, 'out', taker.unit, NULL, true
+FROM point_parent AS e JOIN point AS giver ON giver.point_id = e.parent_id JOIN point AS taker ON taker.point_id = e.point_id
+WHERE giver.firm_id = ANY ($1::int[]) AND taker.firm_id <> giver.firm_id AND giver.direction <> 'out'
+    AND taker.kind <> 'gauge' AND taker.carrier <> 'product' AND e.valid_to = 'infinity'
+ORDER BY firm_id, point_id
+
+-- name: givers
+-- Firms behind whose meters a firm takes something.
+SELECT DISTINCT giver.firm_id
+FROM point_parent AS e JOIN point AS giver ON giver.point_id = e.parent_id JOIN point AS taker ON taker.point_id = e.point_id
+WHERE taker.firm_id = $1 AND giver.firm_id <> $1 AND giver.direction <> 'out' AND e.valid_to = 'infinity'
 
 -- name: amounts
 -- What some points moved in some periods of one grain; measured and estimated together, NaN where neither is known.

@@ -86,18 +86,56 @@ SELECT DISTINCT d.park_id, p.time_zone FROM dirty_group AS d JOIN park AS p USIN
 SELECT pg_try_advisory_xact_lock(4, $1)
 
 -- name: take
-WITH taken AS (DELETE FROM dirty_group WHERE park_id = $1 RETURNING grain, period)
+-- The newest periods first, at most $2 of them.
+WITH newest AS (
+    SELECT grain, period FROM dirty_group WHERE park_id = $1 GROUP BY grain, period ORDER BY period DESC, grain LIMIT $2
+), taken AS (
+    DELETE FROM dirty_group AS d USING newest AS n
+    WHERE d.park_id = $1 AND d.grain = n.grain AND d.period = n.period RETURNING d.grain, d.period
+)
 SELECT DISTINCT grain, period FROM taken ORDER BY grain, period
 
--- name: values
--- The firms' values of some periods of one grain.
-SELECT v.firm_id, v.indicator_id, v.period, v.numerator, v.denominator, v.unit, v.coverage, v.reason, v.lineage
-FROM indicator_value AS v
-WHERE v.park_id = $1 AND v.scope = 'firm' AND v.grain = $2 AND v.period = ANY ($3::timestamptz[])
-ORDER BY v.period, v.indicator_id, v.firm_id
+-- name: sums
+-- Sums over the members of groups, of each indicator in some periods, industrial firms only. A member is a row: group
+-- ($2 kind, $3 id), firm ($4), period ($5 grain, $6 start), and one of the parts that its value is made of ($7 grain,
+-- $8 start, $9 how many there are): the period itself, or the months in which the firm belongs. A firm that lacks a
+-- part, or is undefined in one, is outside; 'unwritten': nothing was written of a part.
+WITH part AS (
+    SELECT w.kind, w.group_id, w.grain, w.period, w.firm_id, v.indicator_id, sum(v.numerator) AS numerator,
+           sum(v.denominator) AS denominator, min(v.coverage) AS coverage, max(v.estimated_share) AS estimated_share,
+           coalesce(min(v.reason), CASE WHEN count(*) < min(w.parts) THEN 'unwritten' END) AS reason,
+           string_agg(DISTINCT v.basis, E'\n') AS bases
+    FROM unnest($2::text[], $3::int[], $4::int[], $5::text[], $6::timestamptz[], $7::text[], $8::timestamptz[], $9::int[])
+        AS w (kind, group_id, firm_id, grain, period, part_grain, part, parts)
+    JOIN firm AS f ON f.firm_id = w.firm_id AND f.industrial
+    JOIN indicator_value AS v ON v.park_id = $1 AND v.scope = 'firm' AND v.scope_id = w.firm_id
+        AND v.grain = w.part_grain AND v.period = w.part
+    GROUP BY 1, 2, 3, 4, 5, 6
+)
+SELECT kind, group_id, grain, period, indicator_id,
+       sum(numerator) FILTER (WHERE reason IS NULL) AS numerator,
+       sum(denominator) FILTER (WHERE reason IS NULL) AS denominator,
+       coalesce(sum(coverage) FILTER (WHERE reason IS NULL), 0) AS covered,
+       coalesce(avg(estimated_share) FILTER (WHERE reason IS NULL), 0)::float8 AS estimated_share,
+       count(*) FILTER (WHERE reason IS NULL) AS inside,
+       array_agg(DISTINCT bases) FILTER (WHERE reason IS NULL) AS bases,
+       array_agg(firm_id ORDER BY firm_id) FILTER (WHERE reason IS NULL) AS inside_ids,
+       array_agg(firm_id ORDER BY firm_id) FILTER (WHERE reason IS NOT NULL) AS outside_ids,
+       array_agg(reason ORDER BY firm_id) FILTER (WHERE reason IS NOT NULL) AS outside_reasons
+FROM part GROUP BY kind, group_id, grain, period, indicator_id
 
--- name: stored
--- What is written now about a park's groups in some periods of one grain.
-SELECT scope, scope_id, indicator_id, period, numerator, denominator, value, coverage, reason, closed, revision
-FROM indicator_value
-WHERE park_id = $1 AND scope = ANY ('{zone,industry,chain,panel}') AND grain = $2 AND period = ANY ($3::timestamptz[])
+-- name: defined
+-- The groups' values that stand in some periods ($2 grains, $3 starts): of a group that has lost its members they go.
+SELECT v.scope AS kind, v.scope_id AS group_id, v.indicator_id, v.grain, v.period
+FROM unnest($2::text[], $3::timestamptz[]) AS w (grain, period)
+JOIN indicator_value AS v ON v.park_id = $1 AND v.firm_id IS NULL AND v.grain = w.grain AND v.period = w.period
+WHERE v.scope = ANY ('{zone,industry,chain,panel}') AND v.reason IS NULL
+
+-- name: unit_sources
+-- Points of the units of a park, without those that stand under another point of their unit: they are in it.
+SELECT o.unit_id, o.firm_id, o.point_id, o.carrier, o.direction, o.unit, o.product, coalesce(n.role, 'load') AS role
+FROM point AS o LEFT JOIN point_node AS n USING (point_id)
+WHERE o.park_id = $1 AND o.unit_id IS NOT NULL AND o.kind <> 'gauge' AND NOT EXISTS (
+    SELECT FROM point_parent AS e JOIN point AS above ON above.point_id = e.parent_id
+    WHERE e.point_id = o.point_id AND above.unit_id = o.unit_id AND e.valid_to = 'infinity')
+ORDER BY o.unit_id, o.point_id
