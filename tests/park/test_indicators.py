@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -82,6 +84,17 @@ def test_an_absolute_use_stands_beside_every_intensity() -> None:
             beside = CATALOGUE.by_id(indicator.absolute)
             assert not beside.denominator
             assert set(indicator.grains) <= set(beside.grains), indicator.id
+
+
+def test_every_indicator_stands_in_the_documentation() -> None:
+    """The page of indicators names each of the catalogue with its formula and unit, and no other."""
+    page = (Path(__file__).parents[2] / "docs/indicators.md").read_text("utf-8")
+    rows = {row.split("`")[1]: row for row in page.splitlines() if re.match(r"\| `\w+` \| \S+.* / ", row)}
+    assert set(rows) == {indicator.id for indicator in CATALOGUE.indicators}
+    for indicator in CATALOGUE.indicators:
+        assert indicator.unit in rows[indicator.id]
+        assert indicator.formula.replace("|", "\\|") in rows[indicator.id]
+        assert indicator.name_zh in rows[indicator.id]
 
 
 def test_every_reason_has_a_sentence_in_both_languages() -> None:
