@@ -23,6 +23,7 @@ from edge.config import parse_configs
 from ingest.settings import IngestSettings
 from park.definition import load_definition
 from park.factors import load_factors
+from park.membership import memberships_of
 from park.reasons import Undefined
 from park.wire import Reason, decode_batch, decode_committed, decode_event, decode_status
 from streams.settings import StreamsSettings
@@ -176,12 +177,17 @@ def test_the_gateways_example_is_a_configuration(tmp_path: Path) -> None:
 
 
 def test_the_parks_example_is_a_park_document() -> None:
-    """The example park loads, also with the points of the second example; the wire page's points are in it."""
-    block, relations = blocks("docs/park-document.md", "yaml")
+    """The example park loads, also with the points and groups of the others; the wire page's points are in it."""
+    block, relations, groups = blocks("docs/park-document.md", "yaml")
     park = load_definition(block, "park.yaml")
     document = yaml.safe_load(block)
     document["firms"][0]["points"] = yaml.safe_load(relations)["points"]
     load_definition(yaml.safe_dump(document), "park.yaml")
+    third = yaml.safe_load(groups)
+    [firm] = third.pop("firms")
+    document |= third
+    document["firms"] = [document["firms"][0] | firm]
+    assert len(memberships_of(load_definition(yaml.safe_dump(document), "park.yaml").firms[0])) == 4
     codes = {point.code for firm in park.firms for point in firm.points}
     assert {"W-001", "W-002"} <= codes
 
