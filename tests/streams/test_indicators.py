@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+
+from park.business import BusinessInput, InputKind, InputName, PriceBasis, parse_report_period
+from park.calendar import period, periods
+from store import business
+from store.ledger import WaitingFirm
+from streams.process import pass_values_of
 
 pytestmark = pytest.mark.stack
 
@@ -112,3 +119,180 @@ async def test_a_closed_day_that_changes_keeps_what_was_published(world) -> None
         before["period"],
     )
     assert (kept["value"], kept["superseded_by"]) == (before["value"], after["run_id"])
+
+
+CQ = ZoneInfo("Asia/Shanghai")
+
+
+def months_before_now(n: int) -> list[datetime]:
+    """Starts of the n months before this one, and of this one."""
+    starts = [period("month", datetime.now(UTC), CQ).start]
+    for _ in range(n):
+        starts.insert(0, period("month", starts[0] - timedelta(days=1), CQ).start)
+    return starts
+
+
+def reported(month: datetime, amount: float, kind: InputKind = InputKind.VALUE_ADDED, **more: object) -> BusinessInput:
+    local = month.astimezone(CQ)
+    priced = {"price_basis": PriceBasis.CONSTANT, "price_year": (local.year - 1) // 5 * 5}
+    name = InputName(kind, parse_report_period(f"{local:%Y-%m}"), **(more or priced))
+    return BusinessInput(name, amount, "10^4CNY", author="t", source="test")
+
+
+async def daily_readings(world, firm: str, starts: list[datetime], per_hour: float) -> None:
+    """A main meter read on the hour from the first month's start up to now; a step of the dial is 10 kWh."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = int((now - starts[0]).total_seconds() // 3600)
+    times = [starts[0] + timedelta(hours=k) for k in range(hours + 1)]
+    await world.read(firm, "E", times, [100 + per_hour * k for k in range(len(times))])
+
+
+async def row(world, indicator: str, grain: str, start: datetime, firm: str = "a"):
+    return await world.connection.fetchrow(
+        "SELECT v.* FROM indicator_value v JOIN firm f ON f.firm_id = v.scope_id WHERE scope = 'firm' AND f.code = $1"
+        " AND indicator_id = $2 AND grain = $3 AND period = $4",
+        firm,
+        indicator,
+        grain,
+        start,
+    )
+
+
+async def test_maximum_demand_of_a_month_is_the_highest_quarter_of_its_days(world) -> None:
+    """Day, month and year agree with the buckets, the load factor follows, and a late peak moves all of them."""
+    start = period("day", datetime.now(UTC) - timedelta(days=3), CQ).start
+    times = [start + timedelta(minutes=15 * k) for k in range(96 + 1)]
+    await world.read("a", "E", times, [1000.0 + k for k in range(97)])
+    await world.compute()
+    day = await row(world, "maximum_demand", "day", start)
+    assert day["value"] == pytest.approx(40.0), "10 kWh in each quarter"
+    assert (await row(world, "load_factor", "day", start))["value"] == pytest.approx(100.0)
+    assert day["lineage"]["points"] == [world.points["a", "E"]]
+    month = period("month", start, CQ).start
+    assert (await row(world, "maximum_demand", "month", month))["numerator"] == pytest.approx(40.0)
+    later = [start + timedelta(days=1, minutes=15 * k) for k in range(1, 5)]
+    await world.read("a", "E", later, [1097.0, 1107.0, 1108.0, 1109.0])
+    await world.compute()
+    assert (await row(world, "maximum_demand", "day", start))["value"] == pytest.approx(40.0)
+    assert (await row(world, "maximum_demand", "month", month))["numerator"] == pytest.approx(400.0)
+    year = period("year", start, CQ).start
+    assert (await row(world, "maximum_demand", "year", year))["numerator"] == pytest.approx(400.0)
+
+
+async def test_a_report_gives_intensity_and_a_revision_keeps_what_was_said(world) -> None:
+    """Value added of a month makes its energy per value added; a later version is a revision, not an overwriting."""
+    last, this = months_before_now(1)
+    await daily_readings(world, "a", [last], 5.0)
+    await world.compute()
+    before = await row(world, "energy_per_value_added", "year", period("year", last, CQ).start)
+    assert (before["value"], before["reason"]) == (None, "not_reported")
+    assert await row(world, "energy_per_value_added", "month", last) is None, "absent ones are said once a year"
+    firm = await business.reporting_firm(world.connection, before["firm_id"])
+    await business.enter(world.connection, firm, [reported(last, 100.0)], now=datetime.now(UTC))
+    await world.compute()
+    hours = (this - last).total_seconds() / 3600
+    month = await row(world, "energy_per_value_added", "month", last)
+    assert month["value"] == pytest.approx(hours * 50 * 0.1229 / 1000 / 100)
+    assert month["lineage"]["price_year"] == (last.astimezone(CQ).year - 1) // 5 * 5
+    assert month["lineage"]["reported"][0]["inputs"][0]["version"] == 1
+    await business.enter(world.connection, firm, [reported(last, 80.0)], now=datetime.now(UTC))
+    await world.compute()
+    revised = await row(world, "energy_per_value_added", "month", last)
+    assert (revised["value"], revised["revision"]) == (pytest.approx(month["value"] * 100 / 80), 1)
+    kept = await world.connection.fetchrow(
+        "SELECT * FROM indicator_revision WHERE indicator_id = $1 AND grain = 'month'", "energy_per_value_added"
+    )
+    assert (kept["value"], kept["superseded_by"]) == (month["value"], revised["run_id"])
+
+
+async def test_a_year_that_is_not_fully_reported_ends_on_both_sides_where_the_reports_end(world) -> None:
+    """With one of the past months reported, the year divides that month's energy, not the year's so far."""
+    this = period("month", datetime.now(UTC), CQ).start
+    starts = [each.start for each in periods("month", period("year", this, CQ).start, this, CQ)]
+    if not starts:
+        pytest.skip("in January there is no month of this year to report")
+    await daily_readings(world, "a", starts, 1.0)
+    await world.compute()
+    firm_id = await world.connection.fetchval("SELECT firm_id FROM firm WHERE code = 'a'")
+    firm = await business.reporting_firm(world.connection, firm_id)
+    await business.enter(world.connection, firm, [reported(starts[0], 10.0)], now=datetime.now(UTC))
+    await world.compute()
+    year = await row(world, "energy_per_value_added", "year", period("year", starts[0], CQ).start)
+    end = period("month", starts[0], CQ).end
+    hours = (end - starts[0]).total_seconds() / 3600
+    assert year["lineage"]["until"] == end.astimezone(CQ).date().isoformat()
+    assert year["value"] == pytest.approx(hours * 10 * 0.1229 / 1000 / 10)
+
+
+async def test_trap_22_late_data_after_a_months_close_is_a_revision(world) -> None:
+    """A day that arrives when its month is over and published is revision 1; what was said is kept."""
+    last, _ = months_before_now(1)
+    day = last + timedelta(days=2)
+    times = [last + timedelta(hours=k) for k in range(24 * 25)]
+    on_time = [t for t in times if not day <= t < day + timedelta(days=1)]
+    values = {t: 100.0 + k for k, t in enumerate(times)}
+    await world.read("a", "E", on_time, [values[t] for t in on_time])
+    await world.compute()
+    published = await row(world, "comprehensive_energy_equivalent", "month", last)
+    assert published["closed"]
+    late = [t for t in times if t not in set(on_time)]
+    await world.read("a", "E", late, [values[t] + (5.0 if t.hour > 3 else 0.0) for t in late])
+    await world.compute()
+    after = await row(world, "comprehensive_energy_equivalent", "day", day)
+    assert after["revision"] == 1
+    kept = await world.connection.fetch(
+        "SELECT * FROM indicator_revision WHERE indicator_id = 'comprehensive_energy_equivalent' AND scope = 'firm'"
+        " AND grain = 'day' AND period = $1",
+        day,
+    )
+    assert [k["revision"] for k in kept] == [0]
+
+
+async def test_what_a_firm_has_no_meter_for_is_said_once_a_year(world) -> None:
+    """Without a sulphur dioxide monitor there is one row with the reason, and none a day."""
+    await fill(world, "a", fresh=1, recycled=9)
+    await world.compute()
+    rows = await world.connection.fetch(
+        "SELECT grain, reason FROM indicator_value WHERE indicator_id = 'so2_discharge' AND scope = 'firm'"
+    )
+    assert {(r["grain"], r["reason"]) for r in rows} == {("year", "no_points")}
+
+
+async def test_firms_computed_together_are_what_each_alone_is(world) -> None:
+    """One transaction for two firms writes what two transactions would; each firm has a run of its own."""
+    await fill(world, "a", fresh=1, recycled=9)
+    await fill(world, "b", fresh=3, recycled=7)
+    await world.compute()
+    numbers = "SELECT scope, scope_id, indicator_id, grain, period, numerator, denominator, value, reason, coverage"
+    ordered = f"{numbers} FROM indicator_value WHERE scope IN ('firm', 'point') AND closed ORDER BY 1, 2, 3, 4, 5"
+    together = [tuple(r) for r in await world.connection.fetch(ordered)]
+    assert (
+        await world.connection.fetchval("SELECT count(DISTINCT run_id) FROM indicator_value WHERE scope = 'firm'") > 1
+    )
+    marks = await world.connection.fetch(
+        "SELECT DISTINCT firm_id, grain, period FROM indicator_value WHERE scope = 'firm'"
+    )
+    park_id = await world.connection.fetchval("SELECT park_id FROM park")
+    await world.connection.execute("DELETE FROM indicator_value")
+    now = datetime.now(UTC)
+    for mark in marks:
+        await world.connection.execute(
+            "INSERT INTO dirty_firm (firm_id, grain, period, cause) VALUES ($1, $2, $3, 'rebuild')", *mark
+        )
+    for firm_id in sorted({mark["firm_id"] for mark in marks}):
+        assert await pass_values_of(world.connection, [WaitingFirm(firm_id, park_id, "Asia/Shanghai")], now=now) == 1
+    alone = [tuple(r) for r in await world.connection.fetch(ordered)]
+    assert len(alone) > 1000
+    assert alone == together
+
+
+async def test_a_factor_that_was_never_compared_says_so_in_every_value(world) -> None:
+    """The flag of the factor reaches the value and the park's sum; one from a definition alone is verified."""
+    await fill(world, "a", fresh=1, recycled=9)
+    await world.compute()
+    for scope in ("firm", "park"):
+        carbon = await value(world, scope, "co2_scope_2_location")
+        assert carbon["lineage"]["verified"] is False, scope
+        assert carbon["lineage"]["factors"][0]["id"].startswith("electricity-co2-chongqing")
+        energy = await value(world, scope, "comprehensive_energy_equivalent")
+        assert energy["lineage"]["verified"] is True, scope
