@@ -17,6 +17,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -57,9 +58,36 @@ def read_key(file: Path) -> bytes:
     return key
 
 
+def is_reference(kept: str) -> bool:
+    """Tell whether an address is a name of where it lies, or sealed, and so shows nothing."""
+    return kept.startswith((SEALED, _FILE, _ENV))
+
+
+def shown(kept: str) -> str:
+    """Return what of an address is no secret: where it leads to, or where it lies."""
+    if kept.startswith(SEALED):
+        return "sealed"
+    if is_reference(kept):
+        return kept
+    if "://" in kept:
+        parts = urlsplit(kept)
+        return f"{parts.scheme}://{parts.hostname}/…" if parts.scheme in {"http", "https"} else f"{parts.scheme}://…"
+    name, at, host = kept.partition("@")
+    return f"{name[:1]}…@{host}" if at else f"{kept[:3]}…{kept[-4:]}"
+
+
+def holds_secret(kept: str) -> bool:
+    """Tell whether an address as it is kept may hold a secret: a web address with more than a host and a plain path."""
+    if is_reference(kept) or "://" not in kept:
+        return False
+    parts = urlsplit(kept)
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    return not (local and not parts.query and not parts.username)
+
+
 def seal(address: str, key: bytes) -> str:
     """Return an address encrypted; the same address and key give the same text. References stay as they are."""
-    if address.startswith((SEALED, _FILE, _ENV)):
+    if is_reference(address):
         return address
     return SEALED + base64.urlsafe_b64encode(AESSIV(key).encrypt(address.encode(), None)).decode()
 

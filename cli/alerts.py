@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -65,3 +65,53 @@ def acknowledge(
     document = {"episode_id": episode_id, "by": who, "taken_on_now": taken}
     text = f"episode {episode_id}: acknowledged by {who}" if taken else f"episode {episode_id}: somebody already had"
     emit(document, text, as_json=json_output)
+
+
+@app.command("send-test")
+def send_test(
+    recipient_id: Annotated[int, typer.Argument(metavar="RECIPIENT", help="Number that `recipient list` shows.")],
+    wait_s: Annotated[float, typer.Option("--wait", min=0, max=600, help="How many seconds to wait for it.")] = 30.0,
+    settings: SettingsFile = None,
+    json_output: Json = False,
+) -> None:
+    """Send somebody a test message the way alerts go, and say what became of it. Needs a running alerts process."""
+    import asyncio  # noqa: PLC0415
+    import secrets  # noqa: PLC0415
+
+    from alerts.notices import trial  # noqa: PLC0415
+    from store import outbox, recipients  # noqa: PLC0415
+
+    async def question(connection: Any) -> outbox.Fate:
+        one = await recipients.recipient(connection, recipient_id)
+        now = datetime.now(UTC)
+        outbox_id = await outbox.enqueue_other(
+            connection,
+            recipient_id=recipient_id,
+            kind="test",
+            severity="info",
+            dedupe_key=f"test/{recipient_id}/{secrets.token_hex(8)}",
+            body=trial(one.name, one.park, one.locale),
+            due=now,
+            expires=now + timedelta(minutes=10),
+        )
+        assert outbox_id is not None
+        found = await outbox.fate(connection, outbox_id)
+        while found.state == "waiting" and (datetime.now(UTC) - now).total_seconds() < wait_s:
+            await asyncio.sleep(0.2)
+            found = await outbox.fate(connection, outbox_id)
+        return found
+
+    found = ask(settings, question)
+    said = {
+        "delivered": "delivered",
+        "failed": f"refused: {found.last_error}",
+        "expired": f"given up: {found.last_error}",
+    }.get(
+        found.state,
+        f"not yet after {found.attempts} attempts: {found.last_error}"
+        if found.attempts
+        else "nobody has tried to send it: does `greenpark run alerts` run?",
+    )
+    emit(msgspec.to_builtins(found), said, as_json=json_output)
+    if found.state != "delivered":
+        raise typer.Exit(1)

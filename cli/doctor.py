@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.checks.alerting import examine_alerting
 from cli.checks.broker import examine_broker
 from cli.checks.database import examine_database
 from cli.checks.finding import Finding, bad, look, ok
@@ -26,6 +27,7 @@ async def examine(settings: Settings) -> list[Finding]:
         *await examine_machine(),
         *await look("settings", check_settings, settings),
         *await look("database", examine_database, settings),
+        *await look("who is told", examine_alerting, settings),
         *await look("broker", examine_broker, settings),
     ]
 

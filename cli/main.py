@@ -26,6 +26,8 @@ from cli.grafana import app as grafana_app
 from cli.ingest import app as ingest_app
 from cli.ledger import app as ledger_app
 from cli.meter import app as meter_app
+from cli.oncall import app as oncall_app
+from cli.oncall import ladder_app
 from cli.options import Json, Lang, SettingsFile, Var
 from cli.quarantine import app as quarantine_app
 from cli.recipient import app as recipient_app
@@ -54,6 +56,8 @@ for name, group in (
     ("quarantine", quarantine_app),
     ("alerts", alerts_app),
     ("recipient", recipient_app),
+    ("oncall", oncall_app),
+    ("escalation", ladder_app),
     ("tenant", tenant_app),
     ("token", token_app),
     ("meter", meter_app),

@@ -6,12 +6,15 @@ robots and gateways of others, which know no keys: a message whose answer was lo
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
 
-from alerts.addresses import Sealed, read_key
+from alerts.addresses import Sealed, is_reference, read_key
 from alerts.channels.threads import Threads
 from alerts.channels.webhook import Webhook
+from alerts.errors import AddressError, ChannelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +76,55 @@ CHANNELS: Final[dict[str, Callable[[AlertsSettings, Threads], Channel]]] = {
     "dingtalk": _robot("dingtalk"),
     "feishu": _robot("feishu"),
     "apprise": _robot("apprise"),
+}
+
+
+def check_address(channel: str, address: str) -> None:
+    """Tell at once what would fail at night.
+
+    Raises:
+        AddressError: the channel cannot reach such an address. It never tells the address.
+    """
+    if not address or not address.isprintable() or " " in address:
+        raise AddressError(f"the address is {_FORMS[channel]}; write it alone, on one line")
+    if is_reference(address):
+        return
+    if not _reachable(channel, address):
+        raise AddressError(f"the address is {_FORMS[channel]}; write it alone, on one line")
+
+
+def _reachable(channel: str, address: str) -> bool:
+    if channel == "email":
+        return _MAIL.fullmatch(address) is not None
+    if channel == "sms":
+        return _PHONE.fullmatch(address) is not None
+    if channel == "webhook":
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            return False
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    from alerts.channels import robots  # noqa: PLC0415  (Apprise is loaded where it is used)
+
+    if channel == "apprise":
+        return robots.known_scheme(address)
+    try:
+        robots.robot(channel, address)
+    except ChannelError:
+        return False
+    return True
+
+
+_MAIL: Final = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+_PHONE: Final = re.compile(r"(?:\+|00)?[1-9]\d{6,14}")
+_FORMS: Final = {
+    "webhook": "no http or https URL",
+    "email": "no mail address",
+    "sms": "no phone number",
+    "wecom": "no WeCom robot's, such as https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=…",
+    "dingtalk": "no DingTalk robot's, such as https://oapi.dingtalk.com/robot/send?access_token=…&secret=SEC…",
+    "feishu": "no Feishu robot's, such as https://open.feishu.cn/open-apis/bot/v2/hook/…?secret=…",
+    "apprise": "none that Apprise knows and that leads to people",
 }
 
 

@@ -182,7 +182,7 @@ def test_an_address_that_cannot_be_reached_is_refused(command: Command, address:
 
     with pytest.raises(RefusedError, match="no http or https URL"):
         command("recipient", "add", PARK, "--name", "x", given=address + "\n")
-    with pytest.raises(RefusedError, match="known are webhook"):
+    with pytest.raises(RefusedError, match="known are apprise, dingtalk"):
         command("recipient", "add", PARK, "--name", "x", "--channel", "pigeon")
     assert command("recipient", "list").startswith("nobody is told yet")
 
