@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from cli.explain_text import standing_text
 from cli.ledger import PointName, instant
-from cli.options import Json, SettingsFile, ask, emit
+from cli.options import Json, Lang, SettingsFile, ask, emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,16 +69,20 @@ def standing(
     subject: Subject,
     target: Annotated[str, typer.Argument(help="The target's id in its pack.")],
     settings: SettingsFile = None,
+    lang: Annotated[Lang, typer.Option(help="Language of what people read.", envvar="GREENPARK_LANG")] = Lang.EN,
     json_output: Json = False,
 ) -> None:
-    """Explain a standing: the target's version and text, its history, and the year's value."""
+    """Explain a standing: target and its version, the year's value, firms, factors with their sources, readings.
+
+    Factors that were not compared with their source are marked, at the factor and at every point that uses one.
+    """
     from store.explain import explain_standing  # noqa: PLC0415
 
     async def question(connection: Any) -> dict[str, Any]:
         return await explain_standing(connection, subject, target)
 
     found = ask(settings, question)
-    emit(found, tree(found), as_json=json_output)
+    emit(found, standing_text(found, lang), as_json=json_output)
 
 
 def tree(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Why a register counts what it counts: its steps by name, each with what it adds to the plain difference."""
+"""Why a number is what it is: the steps of a register by name, and what each point adds to an indicator."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from park.buckets import of_installation
+from park.errors import FactorError, UnitError
 from park.points import Kind, Quality
 from park.registers import Step, curve
+from park.wiring import coefficient, factor_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
+    from park.factors import Factor, FactorRegistry
+    from park.indicators import Indicator
     from park.points import Installation, Point
     from park.registers import Amounts, Flags, Instants
+    from park.wiring import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +110,41 @@ def steps(
                     adjustment=adjustment,
                 )
             )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PointPart:
+    """What a point counts for in an indicator: its quantity times `coefficient` is added to the side.
+
+    Attributes:
+        side: `numerator` or `denominator`.
+        unit: of the sum; of a product its own.
+        factor: that is in the coefficient, None if none is.
+    """
+
+    point_id: int
+    side: str
+    coefficient: float
+    unit: str
+    factor: Factor | None
+
+
+def point_parts(
+    indicator: Indicator, sources: Sequence[Source], registry: FactorRegistry, *, on: date, region: str = "CN-CQ"
+) -> list[PointPart]:
+    """Return what each point of a firm adds to an indicator; points that do not count, or cannot, are left out."""
+    found = []
+    for side, terms in (("numerator", indicator.numerator), ("denominator", indicator.denominator)):
+        for term in terms:
+            for source in sources:
+                weight = term.weights.get(source.direction) if source.carrier in term.carriers else None
+                if weight is None:
+                    continue
+                try:
+                    factor = factor_of(term, source.carrier, registry, on=on, region=region)
+                    share = weight * coefficient(term, source.unit, factor)
+                except (FactorError, UnitError):
+                    continue
+                found.append(PointPart(source.point_id, side, share, term.unit or source.unit, factor))
     return found

@@ -14,6 +14,7 @@ from store.ledger import Window, readings
 from store.meters import changes
 from store.queries import queries
 from store.registry import metered_points
+from store.walk import Place, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,37 +118,49 @@ async def explain_indicator(
 
 
 async def explain_standing(connection: Connection, subject: str, target_id: str) -> Document:
-    """Return the lineage of a standing: the target's version and text, its run, its history, and the year's value.
+    """Return the lineage of a standing: the target's text and pack, the year's value, and what that is made of.
+
+    Below the value stand the firms, below each firm its points with what they add by which factor, and the first and
+    the last reading of the year with the batches that brought them.
 
     Raises:
         UnknownNameError: no such park or firm.
         EditError: the target is not judged here.
     """
     sql = queries("explain")
-    scope, scope_id, _, time_zone = await _subject(connection, subject)
+    scope, scope_id, park_id, time_zone = await _subject(connection, subject)
+    tz = zone(time_zone)
     rows = await connection.fetch(sql["standing"], scope, scope_id, target_id)
     if not rows:
         raise EditError(f"{subject} has no standing against {target_id!r}")
+    place = Place(park_id, scope_id if scope == "firm" else None, tz)
     found = []
     for row in rows:
-        targets = (row["body"] or {}).get("targets", [])
-        target = next((t for t in targets if t.get("id") == target_id), None)
+        body = row["body"] or {}
+        target = next((t for t in body.get("targets", []) if t.get("id") == target_id), None)
         past = await connection.fetch(sql["standing_history"], scope, scope_id, row["pack_id"], target_id)
-        value = None
-        if target is not None and target.get("indicator"):
-            year = datetime.combine(row["as_of"].astimezone(zone(time_zone)).date(), datetime.min.time())
+        indicator_id = row["indicator_id"] or (target or {}).get("indicator")
+        at = row["period"] or row["as_of"]
+        value, below = None, {}
+        if indicator_id:
             try:
-                value = await explain_indicator(connection, subject, target["indicator"], "year", year)
+                value = await explain_indicator(connection, subject, indicator_id, "year", at)
             except EditError:
                 value = None
+            below = await walk(connection, place, indicator_id, "year", at, standing_id=row["standing_id"])
+        said = None if row["override_id"] is None else await connection.fetchrow(sql["override"], row["override_id"])
         found.append(
             {
-                "now": {k: v for k, v in dict(row).items() if k != "body"},
+                "now": {k: v for k, v in dict(row).items() if k not in {"body", "sha256", "loaded"}},
+                "pack": {name: body.get(name) for name in ("id", "version", "name_zh", "name_en", "document", "issuer")}
+                | {"sha256": row["sha256"], "loaded": row["loaded"]},
                 "target": target,
+                "override": None if said is None else dict(said),
                 "history": [dict(r) for r in past],
                 "runs": await _runs(connection, [r["run_id"] for r in past]),
                 "value": value,
             }
+            | below
         )
     return {"what": "standing", "subject": subject, "standings": found}
 

@@ -60,7 +60,7 @@ async def ledger(connection: Connection, ids: Sequence[int], start: datetime, en
 
 
 async def indicators(connection: Connection, park: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """Return the firms' daily indicator values of days that start in `[start, end)`."""
+    """Return the firms' indicator values of days that start in `[start, end)`, and of all months and years."""
     return [dict(row) for row in await connection.fetch(queries("marking")["indicators"], park, start, end)]
 
 
@@ -96,3 +96,14 @@ async def pending(connection: Connection) -> int:
 async def committed_batches(connection: Connection, park: str) -> int:
     """Return how many batches of a park are stored."""
     return int(await connection.fetchval(queries("marking")["committed"], park))
+
+
+async def pending_alerts(connection: Connection) -> int:
+    """Return how many stretches wait for the alert rules."""
+    return int(await connection.fetchval(queries("marking")["pending_alerts"]))
+
+
+async def audience(connection: Connection, park: str) -> list[tuple[int, int | None, str | None]]:
+    """Return the park and each of its firms: park, firm and the firm's code, both None for the park itself."""
+    rows = await connection.fetch(queries("marking")["audience"], park)
+    return [(row["park_id"], row["firm_id"], row["code"]) for row in rows]

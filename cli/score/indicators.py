@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cli.score.marks import buckets_of
-from park.calendar import BUCKET_US, Period, from_us, periods, to_us
+from park.calendar import BUCKET_US, Period, from_us, period, periods, to_us
 from park.indicators import Scope, load_catalogue
 from park.units import conversion
 from simulators.indicators import TRUTHS, Firm, source
+from simulators.indicators import Expected as TrueIndicator
 from simulators.indicators import expected as truth_of
 from simulators.truth import Expected
 
@@ -55,41 +56,42 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
     """Compare daily values of firms with what the simulators say they truly are.
 
     Where all inputs of a day are known the value, or the reason for none, has to be the truth's. Where some are
-    missing it has to be undefined if too little is left, and with the right reason.
+    missing it has to be undefined if too little is left, and with the right reason. That a firm has no meter for an
+    indicator is said of its year.
     """
-    have = {(row["firm"], row["indicator_id"], row["period"]): row for row in held}
+    have = {(row["firm"], row["indicator_id"], row["grain"], row["period"]): row for row in held}
     first, last = from_us(int(truth.bucket_us[0])), from_us(int(truth.bucket_us[-1]) + BUCKET_US)
     days = [day for day in periods("day", first, last, tz) if day.start >= first and day.end <= last]
     asked = [i for i in load_catalogue().indicators if Scope.FIRM in i.scopes and "day" in i.grains]
-    by: dict[str, list[int]] = {i.id: [0, 0, 0] for i in asked if i.id in TRUTHS}
+    by: dict[str, list[int]] = {i.id: [0, 0] for i in asked if i.id in TRUTHS}
     wrong, worst, error_max = list[str](), "", 0.0
     for firm in sorted({point.firm for point in truth.points}):
         rows = [k for k, p in enumerate(truth.points) if p.firm == firm and p.kind != "gauge"]
         for day in days:
             inside = (truth.bucket_us >= to_us(day.start)) & (truth.bucket_us < to_us(day.end))
             true_firm = _firm(truth, rows, inside, day, tz)
+            year = period("year", day.start, tz).start
             for indicator_id, counts in by.items():
                 right = truth_of(indicator_id, true_firm)
-                state = _inputs(truth, sorted(right.rows), inside, minimum=MIN_COVERAGE)
-                if state is None or (indicator_id in _OF_QUARTERS and not _every_quarter(truth, right.rows, inside)):
+                row = have.get((firm, indicator_id, "day", day.start))
+                if row is None and right.reason == "no_points":
+                    row = have.get((firm, indicator_id, "year", year))
+                accepted = _accepted(truth, right, inside, quarters=indicator_id in _OF_QUARTERS)
+                if accepted is None:
                     continue  # what the platform cannot know is not held against it here
-                row = have.get((firm, indicator_id, day.start))
                 name = f"{firm} {indicator_id} {day.start.astimezone(tz):%Y-%m-%d}"
                 counts[0] += 1
-                reason = right.reason if state == "" else state
-                # What a firm has no points for is written for the year alone.
-                if (None if row is None else row["reason"]) != reason and not (row is None and reason == _ABSENT):
-                    if not (state == _PARTLY and row is not None and row["reason"] is None):
-                        counts[1] += 1
-                        wrong.append(f"{name}: {None if row is None else row['reason']}, not {reason}")
-                elif right.value is not None and state == "":
-                    counts[2] += 1
+                if row is None or row["reason"] not in accepted.reasons:
+                    said = "nothing" if row is None else row["reason"] or row["value"]
+                    wrong.append(f"{name}: {said}, not {' or '.join(map(str, accepted.reasons))}")
+                elif accepted.whole and right.value is not None:
+                    counts[1] += 1
                     error = max(0.0, abs(row["value"] - right.value) - right.bound) / max(abs(right.value), 1e-12)
                     if error > error_max:
                         error_max, worst = error, name
     return IndicatorMarks(
         compared=sum(counts[0] for counts in by.values()),
-        values=sum(counts[2] for counts in by.values()),
+        values=sum(counts[1] for counts in by.values()),
         error_max=error_max,
         undefined_wrong=len(wrong),
         worst=worst,
@@ -121,34 +123,45 @@ def _firm(truth: Truth, rows: Sequence[int], inside: NDArray[np.bool_], day: Per
 
 
 _OF_QUARTERS: Final = {"maximum_demand", "load_factor"}
-_PARTLY: Final = "partly"
-_ABSENT: Final = "no_points"
+_STRUCTURAL: Final = {"no_points", "unlike_products", "no_factor"}
+"""Reasons that no reading can change."""
 
 
-def _inputs(truth: Truth, rows: Sequence[int], inside: NDArray[np.bool_], *, minimum: float) -> str | None:
-    """Return "" where a day's inputs can be known, the reason that their lack gives, or None where nobody can tell.
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """Which reasons are right (None: a value), and whether the inputs are whole, so that the value must be."""
 
-    `_PARTLY`: something is missing, but not so much that the value must be undefined.
-    """
-    shares, unknown = [], 0
-    for k in rows:
+    reasons: tuple[str | None, ...]
+    whole: bool
+
+
+def _accepted(truth: Truth, right: TrueIndicator, inside: NDArray[np.bool_], *, quarters: bool) -> _Accepted | None:
+    """Return what the platform may say of an indicator on a day; None where nobody can tell."""
+    shares, silent = [], 0
+    for k in right.rows:
         marks = truth.expected[k, inside]
         if _knowable(marks):
             shares.append(1.0)
             continue
-        if np.any(marks > Expected.MISSING):
-            return None
-        if marks[0] != Expected.MEASURED and not np.all(marks == Expected.MISSING):
-            return None  # a gap over midnight: its quantity is shared out between two days
+        if np.any(marks > Expected.MISSING) or Expected.ESTIMATED in {int(marks[0]), int(marks[-1])}:
+            return None  # what passed in a gap over midnight is shared out between two days
         shares.append(float(np.mean(marks != Expected.MISSING)))
-        unknown += bool(np.all(marks == Expected.MISSING))
-    if not shares or min(shares) == 1.0:
-        return ""
-    if unknown == len(rows):
-        return "no_data"
-    if unknown or min(shares) < minimum - _NEAR:
-        return "coverage_too_low"
-    return None if min(shares) < minimum + _NEAR else _PARTLY
+        silent += bool(np.all(marks == Expected.MISSING))
+    least = min(shares, default=1.0)
+    if least == 1.0:
+        if quarters and not _every_quarter(truth, right.rows, inside):
+            return None
+        return _Accepted((right.reason,), whole=True)
+    fixed = (right.reason,) if right.reason in _STRUCTURAL else ()
+    if silent:
+        # All meters of a side silent, or some of them: of a quotient each side has its own.
+        return _Accepted(("no_data", "coverage_too_low", *fixed), whole=False)
+    if abs(least - MIN_COVERAGE) < _NEAR or quarters:
+        return None
+    if least < MIN_COVERAGE:
+        return _Accepted(("coverage_too_low", *fixed), whole=False)
+    # Part of the day is not known: a value, of what is, unless something else forbids it.
+    return _Accepted((right.reason, None), whole=False)
 
 
 _NEAR: Final = 0.03

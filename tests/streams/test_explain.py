@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from cli.explain import tree
+from cli.explain_text import standing_text
+from cli.options import Lang
 from park.errors import CalendarError
 from store.edits import decide, point_named
 from store.errors import EditError, UnknownNameError
@@ -106,3 +108,93 @@ async def test_what_is_not_there_is_named(world) -> None:
         await explain_indicator(world.connection, "p/a", "water_reuse_rate", "week", "2025-03-04")
     with pytest.raises(EditError, match="no standing"):
         await explain_standing(world.connection, "p", "none")
+
+
+async def test_a_parks_standing_is_walked_down_to_factors_points_and_readings(world) -> None:
+    """Park, firms with their share, each point with what it adds by which factor, and the readings that brought it."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    for code, kwh in (("a", 1.0), ("b", 3.0)):
+        times = [now - timedelta(hours=6) + k * QUARTER for k in range(25)]
+        await world.read(code, "E", times, [kwh * k for k in range(25)])
+        await world.read(code, "P", times, [2.0 * k for k in range(25)])
+    batch = await world.connection.fetchval(
+        "INSERT INTO batch (edge_id, boot, seq, sent, readings) SELECT edge_id, 'b1', 7, $1, 6 FROM point"
+        " WHERE point_id = $2 RETURNING batch_id",
+        now,
+        world.points["a", "E"],
+    )
+    await world.connection.execute(
+        "UPDATE reading SET batch_id = $1 WHERE point_id = $2", batch, world.points["a", "E"]
+    )
+    await world.connection.execute("UPDATE installation SET valid_from = $1", now - timedelta(days=1))
+    await world.compute()
+    target = await standing_against(world, "comprehensive_energy_equivalent")
+    found = await explain_standing(world.connection, "p", target)
+    [one] = found["standings"]
+    assert one["pack"]["sha256"]
+    assert one["pack"]["version"] == one["now"]["pack_version"]
+    assert one["indicator"]["formula"]
+    assert [(f["firm"], f["counted"]) for f in one["firms"]][:2] == [("b", True), ("a", True)]
+    assert [f["share"] for f in one["firms"]][:2] == pytest.approx([0.75, 0.25])
+    [factor] = one["factors"]
+    assert (factor["id"], factor["verified"], factor["firms"]) == ("electricity-equivalent", True, ["b", "a"])
+    assert "GB/T 2589" in factor["source"]
+    point = one["firms"][1]["points"][0]
+    assert point["point"] == "E"
+    [part] = point["counts"]
+    assert (part["side"], part["factor"], part["coefficient"]) == ("numerator", "electricity-equivalent", 0.1229)
+    assert part["adds"] == pytest.approx(point["quantity"] * 0.1229)
+    assert one["firms"][1]["numerator"] == pytest.approx(part["adds"])
+    assert [(r["value"], r["boot"], r["seq"]) for r in point["readings"]] == [(0.0, "b1", 7), (24.0, "b1", 7)]
+    assert msgspec.json.decode(msgspec.json.encode(found))
+    english, chinese = standing_text(found, Lang.EN), standing_text(found, Lang.ZH)
+    for text, words in ((english, ("NOT verified", "numerator", "gw1 b1/7")), (chinese, ("系数", "分子", "gw1 b1/7"))):
+        assert all(word in text for word in words[1:])
+        assert "electricity-equivalent" in text
+        assert factor["source"] in text
+        assert one["pack"]["sha256"][:12] in text
+
+
+async def test_a_factor_that_nobody_compared_with_its_source_is_marked_wherever_it_is_used(world) -> None:
+    """The flag stands at the factor and at the point, in both languages and for machines."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    await world.connection.execute("UPDATE installation SET valid_from = $1", now - timedelta(days=1))
+    await world.read(
+        "a", "E", [now - timedelta(hours=6) + k * QUARTER for k in range(25)], [float(k) for k in range(25)]
+    )
+    await world.compute()
+    target = await standing_against(world, "comprehensive_energy_equal")
+    found = await explain_standing(world.connection, "p/a", target)
+    [one] = found["standings"]
+    assert {f["verified"] for f in one["factors"]} == {False}
+    assert one["firms"][0]["points"][0]["counts"][0]["verified"] is False
+    assert standing_text(found, Lang.EN).count("NOT verified") == 2
+    assert standing_text(found, Lang.ZH).count("未核实") == 2
+
+
+async def standing_against(world, indicator: str) -> str:
+    """Point a standing of the park and of firm `a` at an indicator, as if a plan asked for it; return its target.
+
+    Six hours are too little of a year for a value: here they are taken for enough.
+    """
+    await world.connection.execute(
+        "UPDATE indicator_value SET reason = NULL, value = numerator"
+        " WHERE grain = 'year' AND indicator_id = $1 AND numerator IS NOT NULL",
+        indicator,
+    )
+    rows = await world.connection.fetch("SELECT standing_id, target_id, scope, firm_id FROM standing WHERE current")
+    target = next(row["target_id"] for row in rows if row["scope"] == "park")
+    await world.connection.execute(
+        "UPDATE standing SET indicator_id = $1, period = NULL WHERE current AND target_id = $2", indicator, target
+    )
+    firm_id = await world.connection.fetchval("SELECT firm_id FROM firm WHERE code = 'a'")
+    if not any(row["target_id"] == target and row["firm_id"] == firm_id for row in rows):
+        await world.connection.execute(
+            "INSERT INTO standing (park_id, firm_id, scope, scope_id, pack_id, pack_version, target_id, as_of, state,"
+            " sentence_zh, sentence_en, run_id, indicator_id)"
+            " SELECT park_id, $1, 'firm', $1, pack_id, pack_version, target_id, as_of, state, sentence_zh, sentence_en,"
+            " run_id, indicator_id FROM standing WHERE current AND scope = 'park' AND target_id = $2",
+            firm_id,
+            target,
+        )
+    return str(target)
