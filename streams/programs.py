@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from park.wiring import Product
 
 BUCKET: Final = "bucket"
-POINT_GRAINS: Final = frozenset({"day", "month", "year"})
+POINT_GRAINS: Final = frozenset({"day", "month"})
+"""Of single points: a year of one is the sum of its months, and nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def test_every_indicator_says_what_it_is() -> None:
 
 
 def test_an_absolute_use_stands_beside_every_intensity() -> None:
-    """Whatever is divided by product, value or energy names an indicator of the absolute use, computed at its grains."""
+    """Whatever is divided by product, value or energy names the absolute use, computed at its grains too."""
     for indicator in CATALOGUE.indicators:
         if "/" in indicator.unit and indicator.better is Better.LOWER and indicator.id != "solid_waste_per_value_added":
             assert indicator.absolute is not None, indicator.id
@@ -172,7 +172,7 @@ def test_an_indicator_that_is_not_for_points_refuses_one() -> None:
     """Water reuse of a single meter has no meaning."""
     with pytest.raises(IndicatorError, match="not for single points"):
         evaluate_point(CATALOGUE.by_id("water_reuse_rate"), amount("fresh_water", 1.0), load_factors(), on=ON)
-    energy = CATALOGUE.by_id("comprehensive_energy_equal")
+    energy = CATALOGUE.by_id("comprehensive_energy_equivalent")
     assert evaluate_point(energy, amount("fresh_water", 1.0), load_factors(), on=ON).reason is Undefined.NO_POINTS
 
 
