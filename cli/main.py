@@ -33,6 +33,7 @@ from cli.quarantine import app as quarantine_app
 from cli.recipient import app as recipient_app
 from cli.settings import load_settings
 from cli.simulate import app as simulate_app
+from cli.targets import app as targets_app
 from cli.tenant import app as tenant_app
 from cli.tenant import token_app
 from park.errors import ParkError
@@ -61,6 +62,7 @@ for name, group in (
     ("tenant", tenant_app),
     ("token", token_app),
     ("meter", meter_app),
+    ("targets", targets_app),
     ("ledger", ledger_app),
     ("business", business_app),
     ("explain", explain_app),
