@@ -39,11 +39,11 @@ def build(locale: Locale) -> Dashboard:
         page.table(
             Text("所用折算系数", "Factors in use"),
             Text(
-                "所选范围的月度指标所依据的折算系数。",
-                "Conversion factors that the range's monthly values rest on.",
+                "本年各企业指标所依据的折算系数。",
+                "Conversion factors that this year's values of the firms rest on.",
             ),
             "factors",
-            "factor value verified note firms first_used last_used indicators",
+            "factor value verified note firms indicators",
         ),
         page.series(
             Text("大气污染物", "To the air"), apart, "usage_by_carrier", unit=TONNE, style="bars",

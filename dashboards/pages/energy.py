@@ -81,8 +81,8 @@ def build(locale: Locale) -> Dashboard:
         page.series(
             Text("日峰值与平均功率", "Peak and mean of each day"),
             Text(
-                "最多最近 31 天每日最高小时平均功率与日平均功率，仅取完整的小时。",
-                "Highest hourly mean power of each day beside its mean, from whole hours, at most 31 days.",
+                "最多最近 14 天每日最高小时平均功率与日平均功率，仅取完整的小时。",
+                "Highest hourly mean power of each day beside its mean, from whole hours, at most 14 days.",
             ),
             "peaks",
             unit=KW,
@@ -90,8 +90,8 @@ def build(locale: Locale) -> Dashboard:
         page.bars(
             Text("日负荷曲线", "Load by hour of the day"),
             Text(
-                "最多最近 31 天各时刻的平均功率，工作日与周末对比。",
-                "Mean power by hour over at most the last 31 days: Monday to Friday beside weekends.",
+                "最多最近 14 天各时刻的平均功率，工作日与周末对比。",
+                "Mean power by hour over at most the last 14 days: Monday to Friday beside weekends.",
             ),
             "profile",
             "hour workday weekend",

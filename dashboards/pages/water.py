@@ -67,7 +67,7 @@ def build(locale: Locale) -> Dashboard:
         page.series(
             Text("夜间最小流量", "Lowest flow at night"),
             Text(
-                "最多最近 31 夜 1 时至 5 时新水的最低小时用量，取最大的十家企业：从不停止的流量可能是漏水。",
+                "最多最近 14 夜 1 时至 5 时新水的最低小时用量，取最大的十家企业：从不停止的流量可能是漏水。",
                 "Lowest hourly fresh water between 1 and 5 o'clock by firm: what never stops may be a leak.",
             ),
             "night",

@@ -1,9 +1,9 @@
 -- "Carbon and emissions": greenhouse gases with the factors they rest on, and what leaves stacks and outfalls.
 
 -- name: factors
--- Conversion factors that the range's daily values of the chosen firms rest on, as their lineage names them.
-SELECT n.factor, n.value, n.verified, n.note, count(DISTINCT v.firm_id) AS firms, min(v.period) AS first_used,
-       max(v.period) AS last_used, array_to_string(array_agg(DISTINCT v.indicator_id), ', ') AS indicators
+-- Conversion factors that this year's numbers of the chosen firms rest on, as their lineage names them.
+SELECT n.factor, n.value, n.verified, n.note, count(DISTINCT v.firm_id) AS firms,
+       array_to_string(array_agg(DISTINCT v.indicator_id), ', ') AS indicators
 FROM greenpark.indicator_value AS v
 JOIN greenpark.park AS k USING (park_id)
 JOIN greenpark.firm AS f ON f.firm_id = v.firm_id
@@ -12,8 +12,10 @@ CROSS JOIN LATERAL (
            x.body ->> 'note' AS note
     FROM jsonb_array_elements(v.lineage -> 'factors') AS x (body)
 ) AS n
-WHERE v.scope = 'firm' AND v.grain = 'month' AND k.code = '$park' AND f.code IN ($firm)
-    AND v.period >= date_trunc('month', $__timeFrom()::timestamptz, k.time_zone) AND v.period <= $__timeTo()::timestamptz
+WHERE v.scope = 'firm' AND v.grain = 'year' AND k.code = '$park' AND f.code IN ($firm)
+    AND v.indicator_id IN ('comprehensive_energy_equivalent', 'comprehensive_energy_equal', 'co2_scope_1', 'co2_scope_2_location',
+                           'co2_scope_2_national')
+    AND v.period = date_trunc('year', $__timeTo()::timestamptz, k.time_zone)
 GROUP BY 1, 2, 3, 4
 ORDER BY 5 DESC, 1
 

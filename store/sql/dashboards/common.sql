@@ -54,14 +54,18 @@ greenpark.grain_of($__timeFrom(), $__timeTo())
 -- name: day_grain
 greenpark.grain_of($__timeFrom(), $__timeTo(), '0')
 
+-- name: now_running
+-- From when on a period is not over.
+(SELECT date_trunc({grain}, now(), k.time_zone) AS since FROM greenpark.park AS k WHERE k.code = '$park')
+
 -- name: usage_by_firm
 -- What the firms moved of some carriers: the twelve largest and the rest; estimates and the running period stand apart.
 WITH shown AS (
-    SELECT u.period, u.firm, u.firm_{lang} AS name, u.running, sum(u.measured) AS measured, sum(u.estimated) AS estimated
+    SELECT u.period, u.firm, u.firm_{lang} AS name, sum(u.measured) AS measured, sum(u.estimated) AS estimated
     FROM greenpark.tenant_usage AS u
     WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier IN ({carriers}) AND u.direction IN ({directions})
         AND u.grain = {grain} AND $__timeFilter(u.period)
-    GROUP BY 1, 2, 3, 4
+    GROUP BY 1, 2, 3
 ), ranked AS (
     SELECT s.firm, row_number() OVER (ORDER BY sum(coalesce(s.measured, 0) + coalesce(s.estimated, 0)) DESC, s.firm) AS place
     FROM shown AS s GROUP BY s.firm
@@ -69,9 +73,9 @@ WITH shown AS (
 SELECT x.period AS "time", x.metric, sum(x.value) AS value
 FROM (
     SELECT s.period, v.metric, v.value
-    FROM shown AS s JOIN ranked AS r USING (firm)
+    FROM shown AS s JOIN ranked AS r USING (firm) CROSS JOIN {now_running} AS n
     CROSS JOIN LATERAL (VALUES
-        (CASE WHEN s.running THEN '{provisional}' WHEN r.place <= 12 THEN s.name ELSE '{others}' END, s.measured),
+        (CASE WHEN s.period >= n.since THEN '{provisional}' WHEN r.place <= 12 THEN s.name ELSE '{others}' END, s.measured),
         ('{estimated}', s.estimated)) AS v (metric, value)
     UNION ALL
     {gaps}
@@ -84,13 +88,19 @@ ORDER BY 1, 2
 SELECT x.period AS "time", x.metric, sum(x.value) AS value
 FROM (
     SELECT u.period, v.metric, v.value
-    FROM greenpark.tenant_usage AS u
+    FROM (
+        SELECT u.period, u.carrier, sum(u.measured) AS measured, sum(u.estimated) AS estimated
+        FROM greenpark.tenant_usage AS u
+        WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier IN ({carriers}) AND u.direction IN ({directions})
+            AND u.grain = {grain} AND $__timeFilter(u.period)
+        GROUP BY 1, 2
+    ) AS u
+    CROSS JOIN {now_running} AS n
     LEFT JOIN greenpark.word AS w ON w.kind = 'carrier' AND w.code = u.carrier
     CROSS JOIN LATERAL (VALUES
-        (CASE WHEN u.running THEN '{provisional}' ELSE coalesce(w.name_{lang}, u.carrier) END, u.measured), ('{estimated}', u.estimated)
+        (CASE WHEN u.period >= n.since THEN '{provisional}' ELSE coalesce(w.name_{lang}, u.carrier) END, u.measured),
+        ('{estimated}', u.estimated)
     ) AS v (metric, value)
-    WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier IN ({carriers}) AND u.direction IN ({directions})
-        AND u.grain = {grain} AND $__timeFilter(u.period)
     UNION ALL
     {gaps}
 ) AS x (period, metric, value)

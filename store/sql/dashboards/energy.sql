@@ -51,13 +51,13 @@ ORDER BY 1, 2
 
 -- name: peaks
 -- The highest hourly mean power of each day, and the day's mean: the nearer they lie, the evener the load. At most the
--- last 31 days of the range, from hours in which every main meter is covered.
+-- last 14 days of the range, from hours in which every main meter is covered.
 WITH hours AS (
     SELECT u.period, u.time_zone, sum(coalesce(u.measured, 0) + coalesce(u.estimated, 0)) AS kw
     FROM greenpark.tenant_usage AS u
     WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier = 'electricity' AND u.direction = 'in' AND u.unit = 'kWh'
-        AND u.grain = 'hour' AND NOT u.running
-        AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '31 days')
+        AND u.grain = 'hour' AND u.period < date_trunc('hour', now())
+        AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '14 days')
         AND u.period <= $__timeTo()::timestamptz
     GROUP BY 1, 2 HAVING bool_and(u.measured_s + u.estimated_s >= 3599)
 )
@@ -70,19 +70,18 @@ CROSS JOIN LATERAL (VALUES ('{highest}', h.highest), ('{mean}', h.mean)) AS v (m
 ORDER BY 1, 2
 
 -- name: profile
--- Mean power by hour of the day, over at most the last 31 days of the range: working days beside weekends.
-SELECT to_char(h.hour, 'FM00') || ':00' AS hour, avg(h.kw) FILTER (WHERE h.weekday < 6) AS workday,
-       avg(h.kw) FILTER (WHERE h.weekday >= 6) AS weekend
+-- Mean power by hour of the day, over at most the last 14 days of the range: working days beside weekends.
+SELECT to_char(l.at, 'HH24') || ':00' AS hour, avg(h.kw) FILTER (WHERE extract(isodow FROM l.at) < 6) AS workday,
+       avg(h.kw) FILTER (WHERE extract(isodow FROM l.at) >= 6) AS weekend
 FROM (
-    SELECT extract(hour FROM u.period AT TIME ZONE u.time_zone)::int AS hour,
-           extract(isodow FROM u.period AT TIME ZONE u.time_zone)::int AS weekday, u.period,
-           sum(coalesce(u.measured, 0) + coalesce(u.estimated, 0)) AS kw
+    SELECT u.period, u.time_zone, sum(coalesce(u.measured, 0) + coalesce(u.estimated, 0)) AS kw
     FROM greenpark.tenant_usage AS u
     WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier = 'electricity' AND u.direction = 'in' AND u.unit = 'kWh'
-        AND u.grain = 'hour' AND NOT u.running
-        AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '31 days')
+        AND u.grain = 'hour' AND u.period < date_trunc('hour', now())
+        AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '14 days')
         AND u.period <= $__timeTo()::timestamptz
-    GROUP BY 1, 2, 3 HAVING bool_and(u.measured_s + u.estimated_s >= 3599)
+    GROUP BY 1, 2 HAVING bool_and(u.measured_s + u.estimated_s >= 3599)
 ) AS h
-GROUP BY h.hour
-ORDER BY h.hour
+CROSS JOIN LATERAL (SELECT h.period AT TIME ZONE h.time_zone AS at) AS l
+GROUP BY 1
+ORDER BY 1

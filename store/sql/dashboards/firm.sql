@@ -96,7 +96,7 @@ SELECT date_trunc('day', u.period, u.time_zone) AS "time", u.point_{lang} AS met
        max(coalesce(u.measured, 0) + coalesce(u.estimated, 0)) AS value
 FROM greenpark.tenant_usage AS u
 WHERE u.park = '$park' AND u.firm = '$firm' AND u.carrier = 'electricity' AND u.direction = 'in' AND u.unit = 'kWh'
-    AND u.grain = 'hour' AND NOT u.running AND u.measured_s + u.estimated_s >= 3599
+    AND u.grain = 'hour' AND u.period < date_trunc('hour', now()) AND u.measured_s + u.estimated_s >= 3599
     AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '62 days')
     AND u.period <= $__timeTo()::timestamptz
 GROUP BY 1, 2
@@ -113,24 +113,22 @@ ORDER BY 1, 2
 
 -- name: benchmarks
 -- The firm beside the other firms of the park that the viewer may see, this year so far: rank 1 is the lowest value.
-SELECT r.indicator, r.value, r.unit, r.median, r.lowest, r.highest, r.place, r.firms
-FROM (
-    SELECT v.indicator_id AS indicator, f.code, v.value, v.unit,
-           rank() OVER (PARTITION BY v.indicator_id, v.unit ORDER BY v.value) AS place,
-           count(*) OVER (PARTITION BY v.indicator_id, v.unit) AS firms,
-           s.median, s.lowest, s.highest
+WITH shown AS (
+    SELECT v.indicator_id, v.unit, v.value, f.code
     FROM greenpark.indicator_value AS v
     JOIN greenpark.firm AS f ON f.firm_id = v.firm_id JOIN greenpark.park AS k ON k.park_id = v.park_id
-    JOIN LATERAL (
-        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY o.value) AS median, min(o.value) AS lowest, max(o.value) AS highest
-        FROM greenpark.indicator_value AS o
-        WHERE o.park_id = v.park_id AND o.scope = 'firm' AND o.indicator_id = v.indicator_id AND o.grain = 'year'
-            AND o.period = v.period AND o.unit = v.unit
-    ) AS s ON true
     WHERE v.scope = 'firm' AND v.grain = 'year' AND v.value IS NOT NULL AND k.code = '$park'
         AND v.period = date_trunc('year', $__timeTo()::timestamptz, k.time_zone)
-) AS r
-WHERE r.code = '$firm'
+), of_all AS (
+    SELECT s.indicator_id, s.unit, percentile_cont(0.5) WITHIN GROUP (ORDER BY s.value) AS median, min(s.value) AS lowest,
+           max(s.value) AS highest, count(*) AS firms
+    FROM shown AS s GROUP BY 1, 2
+)
+SELECT s.indicator_id AS indicator, s.value, s.unit, a.median, a.lowest, a.highest,
+       1 + (SELECT count(*) FROM shown AS o WHERE o.indicator_id = s.indicator_id AND o.unit = s.unit AND o.value < s.value) AS place,
+       a.firms
+FROM shown AS s JOIN of_all AS a USING (indicator_id, unit)
+WHERE s.code = '$firm'
 ORDER BY 1
 
 -- name: cusum

@@ -85,13 +85,10 @@ LIMIT 50
 
 -- name: conflicts
 -- Second values at an instant that was taken: kept aside, never counted.
-SELECT f.name_{lang} AS firm, f.code AS firm_code, p.code || ' ' || p.name_{lang} AS point, count(*) AS conflicts,
+SELECT c.firm_{lang} AS firm, c.firm AS firm_code, c.point || ' ' || c.point_{lang} AS point, count(*) AS conflicts,
        max(c.noticed) AS newest_at
-FROM greenpark.reading_conflict AS c
-JOIN greenpark.point AS p USING (point_id)
-JOIN greenpark.firm AS f ON f.firm_id = p.firm_id
-JOIN greenpark.park AS k ON k.park_id = p.park_id
-WHERE $__timeFilter(c.noticed) AND k.code = '$park' AND f.code IN ($firm)
+FROM greenpark.tenant_conflict AS c
+WHERE $__timeFilter(c.noticed) AND c.park = '$park' AND c.firm IN ($firm)
 GROUP BY 1, 2, 3
 ORDER BY 4 DESC, 1, 3
 LIMIT 100

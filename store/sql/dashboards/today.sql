@@ -49,21 +49,25 @@ FROM (
 ORDER BY x.points DESC, x.age LIMIT 1
 
 -- name: standings
--- The worst first; what is undefined says why.
-SELECT coalesce(f.name_{lang}, k.name_{lang}) AS subject, f.code AS firm_code,
-       coalesce(t.body ->> 'name_{lang}', s.target_id) AS target, s.pack_id || '/' || s.target_id AS target_code,
-       s.state, s.value, s.target_value, s.projection, t.body ->> 'unit' AS unit, s.sentence_{lang} AS sentence, s.as_of
-FROM greenpark.standing AS s
-JOIN greenpark.park AS k ON k.park_id = s.park_id
-LEFT JOIN greenpark.firm AS f ON f.firm_id = s.firm_id
-LEFT JOIN greenpark.target_pack AS tp ON tp.pack_id = s.pack_id AND tp.version = s.pack_version
-LEFT JOIN LATERAL (
-    SELECT x.body FROM jsonb_array_elements(tp.body -> 'targets') AS x (body) WHERE x.body ->> 'id' = s.target_id LIMIT 1
-) AS t ON true
-WHERE s.current AND k.code = '$park' AND (s.firm_id IS NULL OR f.code IN ($firm))
-ORDER BY array_position(ARRAY['off', 'at_risk', 'undefined', 'on_pace', 'ahead'], s.state), s.firm_id IS NOT NULL,
-         subject, target
-LIMIT 200
+-- The worst first; what is undefined says why. A plan's text is unpacked once, not for every firm.
+WITH targets AS MATERIALIZED (
+    SELECT tp.pack_id, tp.version, x.body ->> 'id' AS target_id, x.body ->> 'name_{lang}' AS name, x.body ->> 'unit' AS unit
+    FROM greenpark.target_pack AS tp CROSS JOIN jsonb_array_elements(tp.body -> 'targets') AS x (body)
+), shown AS (
+    SELECT coalesce(f.name_{lang}, k.name_{lang}) AS subject, f.code AS firm_code, s.pack_id, s.pack_version, s.target_id, s.state, s.value,
+           s.target_value, s.projection, s.sentence_{lang} AS sentence, s.as_of, s.firm_id IS NOT NULL AS of_firm
+    FROM greenpark.standing AS s
+    JOIN greenpark.park AS k ON k.park_id = s.park_id
+    LEFT JOIN greenpark.firm AS f ON f.firm_id = s.firm_id
+    WHERE s.current AND k.code = '$park' AND (s.firm_id IS NULL OR f.code IN ($firm))
+    ORDER BY array_position(ARRAY['off', 'at_risk', 'undefined', 'on_pace', 'ahead'], s.state), s.firm_id IS NOT NULL, 1, s.target_id
+    LIMIT 200
+)
+SELECT s.subject, s.firm_code, coalesce(t.name, s.target_id) AS target, s.pack_id || '/' || s.target_id AS target_code,
+       s.state, s.value, s.target_value, s.projection, t.unit, s.sentence, s.as_of
+FROM shown AS s
+LEFT JOIN targets AS t ON t.pack_id = s.pack_id AND t.version = s.pack_version AND t.target_id = s.target_id
+ORDER BY array_position(ARRAY['off', 'at_risk', 'undefined', 'on_pace', 'ahead'], s.state), s.of_firm, s.subject, target
 
 -- name: episodes
 SELECT e.severity, e.state, e.title_{lang} AS title, coalesce(f.name_{lang}, k.name_{lang}) AS subject,

@@ -16,7 +16,7 @@ WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier IN ('fresh_water', 'w
 
 -- name: night
 -- The lowest hourly fresh water of each night (1 to 5 o'clock) by firm: what never stops may be a leak. At most the last
--- 31 nights of the range, the ten firms with the most; a night of which an hour is not covered is left out.
+-- 14 nights of the range, the ten firms with the most; a night of which an hour is not covered is left out.
 WITH nights AS (
     SELECT u.firm, u.firm_{lang} AS name, date_trunc('day', u.period, u.time_zone) AS night, count(*) AS hours,
            min(u.amount) AS lowest
@@ -24,7 +24,7 @@ WITH nights AS (
         SELECT u.firm, u.firm_{lang}, u.period, u.time_zone, sum(coalesce(u.measured, 0) + coalesce(u.estimated, 0)) AS amount
         FROM greenpark.tenant_usage AS u
         WHERE u.park = '$park' AND u.firm IN ($firm) AND u.carrier = 'fresh_water' AND u.direction = 'in'
-            AND u.grain = 'hour' AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '31 days')
+            AND u.grain = 'hour' AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '14 days')
             AND u.period <= $__timeTo()::timestamptz AND extract(hour FROM u.period AT TIME ZONE u.time_zone) BETWEEN 1 AND 4
         GROUP BY 1, 2, 3, 4 HAVING bool_and(u.measured_s + u.estimated_s >= 3599)
     ) AS u

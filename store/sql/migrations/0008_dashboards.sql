@@ -200,15 +200,24 @@ JOIN park AS k ON k.park_id = p.park_id
 LEFT JOIN latest AS l ON l.point_id = p.point_id
 WHERE p.kind <> 'virtual' AND p.firm_id = ANY ((SELECT visible_firms(current_user))::int[]);
 
--- Messages that were accepted, for rates and delays.
+-- Second values at an instant that was taken.
+CREATE VIEW tenant_conflict WITH (security_barrier) AS
+SELECT k.code AS park, f.code AS firm, f.name_zh AS firm_zh, f.name_en AS firm_en, p.point_id, p.code AS point,
+       p.name_zh AS point_zh, p.name_en AS point_en, c.t, c.value, c.stored_value, c.noticed
+FROM reading_conflict AS c
+JOIN point AS p USING (point_id)
+JOIN firm AS f ON f.firm_id = p.firm_id
+JOIN park AS k ON k.park_id = p.park_id
+WHERE p.firm_id = ANY ((SELECT visible_firms(current_user))::int[]);
+
+-- Messages that were accepted, for rates and delays. `+ 0`: the block ranges of time lead to them; the index of edges
+-- would lead to all that these edges ever sent.
 CREATE VIEW tenant_batch WITH (security_barrier) AS
-SELECT k.code AS park, f.code AS firm, f.name_zh AS firm_zh, f.name_en AS firm_en, e.edge_id, e.code AS edge,
-       b.sent, b.stored, b.readings
-FROM batch AS b
-JOIN edge AS e USING (edge_id)
-JOIN firm AS f ON f.firm_id = e.firm_id
-JOIN park AS k ON k.park_id = e.park_id
-WHERE e.firm_id = ANY ((SELECT visible_firms(current_user))::int[]);
+SELECT k.code AS park, b.edge_id, b.sent, b.stored, b.readings
+FROM park AS k
+JOIN batch AS b ON b.edge_id + 0 = ANY (ARRAY(
+    SELECT e.edge_id FROM edge AS e
+    WHERE e.park_id = k.park_id AND e.firm_id = ANY ((SELECT visible_firms(current_user))::int[])));
 
 -- How much each table takes; rows are the server's own estimate. Only for who sees a whole park.
 CREATE FUNCTION storage_of_tables() RETURNS TABLE (name text, bytes bigint, row_estimate bigint)
@@ -231,7 +240,7 @@ REVOKE ALL ON FUNCTION grain_of(timestamptz, timestamptz, interval, interval),
     park_periods(text, text, timestamptz, timestamptz), storage_of_tables() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION grain_of(timestamptz, timestamptz, interval, interval),
     park_periods(text, text, timestamptz, timestamptz), storage_of_tables() TO greenpark_service, greenpark_tenant;
-GRANT SELECT ON tenant_usage, tenant_bucket, tenant_tariff, tenant_newest, tenant_batch TO greenpark_service, greenpark_tenant;
+GRANT SELECT ON tenant_usage, tenant_bucket, tenant_tariff, tenant_newest, tenant_conflict, tenant_batch TO greenpark_service, greenpark_tenant;
 
 -- Indexes for ranges of time; block ranges cost a writer next to nothing.
 CREATE INDEX batch_stored ON batch USING brin (stored) WITH (pages_per_range = 32, autosummarize = on);
