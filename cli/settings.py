@@ -36,7 +36,7 @@ ROOMS: Final = ("ingest", "streams", "alerts", "api")
 _SECTIONS: Final = ("database", "broker", "log", "metrics", "edge", *ROOMS)
 _ADDRESSES: Final = ("database", "broker")
 _URL: Final = frozenset({"url", "url_file"})
-_OTHERS: Final = {"GREENPARK_SETTINGS", "GREENPARK_LANG", "GREENPARK_SECRETS"}
+_OTHERS: Final = {"GREENPARK_SETTINGS", "GREENPARK_LANG", "GREENPARK_SECRETS", "GREENPARK_NO_BROWSER"}
 """Variables with our prefix that are no settings of these sections."""
 _FOREIGN: Final = ("GREENPARK_GRAFANA_", "GREENPARK_SERVICE_", "GREENPARK_PORT")
 """Beginnings of variables that are for others: Grafana's data source; those that Kubernetes makes for a service."""

@@ -130,13 +130,13 @@ class Page:
             raise PageError(str(found["exceptionDetails"]))
         return found["result"].get("value")
 
-    async def until(self, script: str, limit_s: float = 15.0) -> Any:
-        """Evaluate until it is true, and return what it then is."""
+    async def until(self, script: str, limit_s: float = 15.0) -> None:
+        """Evaluate an expression until it is true."""
         deadline = asyncio.get_running_loop().time() + limit_s
         while True:
             with suppress(PageError):  # between two pages there is nothing to ask
-                if value := await self.run(script):
-                    return value
+                if await self.run(f"Boolean({script})"):
+                    return
             if asyncio.get_running_loop().time() > deadline:
                 shown = await self.run("document.body.innerText")
                 raise AssertionError(f"not within {limit_s} s: {script}\ncomplaints: {self.complaints}\n{shown[:2000]}")
