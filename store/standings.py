@@ -137,7 +137,8 @@ async def overrides(connection: Connection, park_id: int) -> dict[tuple[str, str
     found = {}
     for row in await connection.fetch(queries("standings")["overrides"], park_id):
         fields = dict(row)
-        found[fields.pop("pack_id"), fields.pop("target_id")] = Override(**fields)
+        key = (fields.pop("pack_id"), fields.pop("target_id"))
+        found[key] = Override(**fields)
     return found
 
 
