@@ -258,18 +258,26 @@ async def _mark(
     cause: str,
     now: datetime,
 ) -> None:
-    """Have the months and years of reported periods computed again, and wake whoever computes."""
+    """Have the months and years of reported periods computed again, and wake whoever computes.
+
+    Of what was reported for a quarter or a year, those of its months that have numbers already.
+    """
     tz = ZoneInfo(time_zone)
-    days = {(grain, day) for found in touched for grain in ("month", "year") for day in found.months}
-    starts = set()
-    for grain, day in days:
-        start = period(grain, datetime(day.year, day.month, 1, 12, tzinfo=tz), tz).start  # type: ignore[arg-type]
-        if start <= now:
-            starts.add((grain, start))
-    if not starts:
-        return
-    for firm_id in firm_ids:
-        await mark_values(connection, firm_id, sorted(starts), cause, None)
+    periods = list(touched)
+
+    def starts(grain: str, days: Iterable[date]) -> list[tuple[str, datetime]]:
+        noons = {datetime(day.year, day.month, 1, 12, tzinfo=tz) for day in days}
+        found = {period(grain, noon, tz).start for noon in noons}  # type: ignore[arg-type]
+        return [(grain, start) for start in sorted(found) if start <= now]
+
+    exact = starts("month", (p.start for p in periods if p.grain == "month"))
+    exact += starts("year", (p.start for p in periods))
+    known = starts("month", (month for p in periods if p.grain != "month" for month in p.months))
+    for firm_id in firm_ids if exact else ():
+        await mark_values(connection, firm_id, exact, cause, None)
+        if known:
+            sql = queries("business")["mark_known"]
+            await connection.execute(sql, firm_id, [start for _, start in known], cause)
         await connection.execute(queries("business")["wake"], str(firm_id))
 
 

@@ -38,10 +38,12 @@ if TYPE_CHECKING:
 GRAINS: Final = frozenset({"day", "month", "year"})
 DAYS: Final = 35
 """Days further back have no numbers of groups and units; their months have."""
-PERIODS_AT_ONCE: Final = 60
+PERIODS_AT_ONCE: Final = 2
+"""A pass is short, for readings wait meanwhile."""
 REST_S: Final = 10.0
 REST: Final = 9.0
-"""The pass rests for so many seconds, and so many times as long as it took: a tenth of the time is its at most."""
+"""The pass rests for so many times as long as it took, so that a tenth of the time is its at most; and for so many
+seconds when it has taken all that waited."""
 UNWRITTEN: Final = "unwritten"
 _LOOPS: Final = frozenset(
     {"recirculated_water", "direct_recirculated_water", "cascaded_water", "recycled_water", "condensate", "product"}
@@ -66,7 +68,7 @@ async def pass_groups(
 ) -> int:
     """Bring the numbers of a park's groups and units up to date, for some of the periods that wait, in one transaction.
 
-    Returns how many periods were taken; 0 also where another worker has the park's groups.
+    Returns how many periods were taken: as many as `limit`, and more may wait; 0 also where another worker is at it.
     """
     async with connection.transaction():
         if not await store.lock_groups(connection, park_id):

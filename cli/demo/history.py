@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cli.demo.reports import enter_reports
 from cli.demo.scene import EDGE, HISTORY, PARK, Scene
 from cli.settings import load_settings
 from simulators.history import history
@@ -69,6 +70,7 @@ async def _lay_firm(
                 mark_dirty=False,
             )
             await mark_firm(connection, edge.firm_id, None, "history")
+    await enter_reports(connection, simulated, park, code, start, until)
     settings = StreamsSettings(database_url="")
     firm = WaitingFirm(edge.firm_id, park.park_id, park.time_zone)
     await pass_firm(settings, connection, firm, now=datetime.now(UTC))

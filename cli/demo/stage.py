@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import tomli_w
 
+from cli.demo.reports import enter_deflators
 from cli.demo.scene import (
     EDGE,
     FAULT_AFTER_S,
@@ -43,7 +44,7 @@ from store.indicators import waiting_parks
 from store.pool import connected
 from store.readings import find_batch
 from store.recipients import add_recipient
-from store.registry import apply_definition, edges
+from store.registry import apply_definition, edges, park_named
 from store.tenants import add_tenant, add_token
 from streams.process import pass_park
 
@@ -112,6 +113,7 @@ async def set_stage(machine: OneMachine, pool: Pool, steps: Steps) -> tuple[Scen
             scene = new_scene(utc_now())
             save_scene(file, scene)
         applied = await apply_definition(connection, scene.park.definition)
+        await enter_deflators(connection, scene.park, await park_named(connection, PARK), now=utc_now())
     if not scene.laid:
         await _lay_history(machine, scene, steps)
         scene = replace(scene, laid=True)

@@ -90,5 +90,11 @@ INSERT INTO business_state (input_id, park_id, firm_id, status, author, reason)
 SELECT i.input_id, i.park_id, i.firm_id, $2, $3, $4 FROM business_input AS i WHERE i.input_id = ANY ($1::bigint[])
 ON CONFLICT DO NOTHING RETURNING input_id
 
+-- name: mark_known
+-- Months ($2) of a firm that have numbers already are computed again because of $3.
+INSERT INTO dirty_firm (firm_id, grain, period, cause)
+SELECT DISTINCT firm_id, grain, period, $3 FROM indicator_value
+WHERE scope = 'firm' AND scope_id = $1 AND grain = 'month' AND period = ANY ($2::timestamptz[])
+
 -- name: wake
 SELECT pg_notify('greenpark_dirty', $1::text)

@@ -115,16 +115,22 @@ async def test_no_version_can_be_altered_or_removed_by_the_service(park, databas
 
 
 async def test_a_write_marks_the_months_and_years_that_it_touches(park) -> None:
-    """A month marks itself and its year, a quarter its three months; periods are cut in the park's zone."""
+    """A month marks itself and its year, a quarter its year and those of its months that have numbers already."""
     connection, firms = park
     await business.enter(connection, firms["a"], [value("2026-03", 10.0)], now=NOW)
     marked = {(grain, start) for grain, start, *_ in await take_values(connection, firms["a"].firm_id)}
     year = ("year", datetime(2025, 12, 31, 16, tzinfo=UTC))
     assert marked == {("month", datetime(2026, 2, 28, 16, tzinfo=UTC)), year}
+    march = datetime(2026, 2, 28, 16, tzinfo=UTC)
+    await connection.execute(
+        """INSERT INTO indicator_value (park_id, firm_id, scope, scope_id, indicator_id, grain, period, unit, coverage,
+                                        closed, lineage, run_id)
+           VALUES ($1, $2, 'firm', $2, 'x', 'month', $3, '%', 1, true, '{}', 1)""",
+        firms["a"].park_id, firms["a"].firm_id, march,
+    )  # fmt: skip
     await business.enter(connection, firms["a"], [value("2026Q1", 30.0)], now=NOW)
     marked = {(grain, start) for grain, start, *_ in await take_values(connection, firms["a"].firm_id)}
-    assert len(marked) == 4
-    assert year in marked
+    assert marked == {("month", march), year}
     assert await take_values(connection, firms["b"].firm_id) == []
 
 
