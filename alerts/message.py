@@ -12,7 +12,7 @@ Every message, also a summary or a digest, is one body of plain data; a channel 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from alerts.chart import sparkline
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from alerts.engine import Transition
-    from alerts.rules import Rule
+    from alerts.rules import Rule, Severity
     from store.samples import Subject
 
 VERSION: Final = 1
@@ -43,7 +43,8 @@ def titles(rule: Rule, subject: Subject) -> tuple[str, str]:
 
 def cause_key(rule: Rule, subject: Subject) -> str:
     """Name rule and subject: one cause has one unfinished episode."""
-    return f"{rule.id}/{subject.scope}/{subject.scope_id}" + (f"/{subject.part}" if subject.part else "")
+    part = getattr(subject, "part", "")
+    return f"{rule.id}/{subject.scope}/{subject.scope_id}" + (f"/{part}" if part else "")
 
 
 def dedupe_key(cause: str, episode_id: int, transition: Transition, recipient_id: int) -> str:
@@ -68,6 +69,7 @@ def compose(
     episode_id: int,
     locale: str,
     public_url: str,
+    severity: Severity | None = None,
     series: Sequence[tuple[datetime, float | None]] = (),
 ) -> dict[str, Any]:
     """Return the body of a message: what, where, since when, how much against which limit, cost, coverage, the link.
@@ -79,6 +81,7 @@ def compose(
         episode_id: names the episode in the link.
         locale: `zh-CN` or `en`.
         public_url: where people open links; empty: no link.
+        severity: of the episode, where it is worse than its rule's.
         series: recent values for the chart, oldest first.
     """
     progress, shown = transition.after, _shown(transition)
@@ -89,20 +92,20 @@ def compose(
     news = NEWS[locale][transition.to_state]
     title = titles(rule, subject)[0 if zh else 1]
     facts = _facts(rule, subject, transition, locale)
-    severity = rule.severity.value
+    how_bad = (severity or rule.severity).value
     return {
         "version": VERSION,
         "kind": "episode",
         "event": transition.to_state.value,
         "episode_id": episode_id,
         "rule_id": rule.id,
-        "severity": severity,
+        "severity": how_bad,
         "locale": locale,
         "title": title,
-        "headline": f"【{news}·{SEVERITY[locale][severity]}】{title}"
+        "headline": f"【{news}·{SEVERITY[locale][how_bad]}】{title}"
         if zh
-        else f"[{news}, {SEVERITY[locale][severity]}] {title}",
-        "text": _text(rule, subject, transition, locale),
+        else f"[{news}, {SEVERITY[locale][how_bad]}] {title}",
+        "text": _text(rule, subject, transition, how_bad, locale),
         "facts": facts,
         "park": {"code": subject.park_code, "name": subject.park_zh if zh else subject.park_en},
         "firm": _named(subject.firm_code, subject.firm_zh if zh else subject.firm_en),
@@ -119,7 +122,7 @@ def compose(
         "source": _source(rule, shown, locale),
         "coverage": shown.get("coverage"),
         "provisional": not shown.get("final", True),
-        "cost": shown.get("cost"),
+        "cost": _cost(shown, progress.evidence),
         "evidence": dict(progress.evidence),
         "series": [[t.astimezone(tz).isoformat(), v] for t, v in series],
         "sparkline": sparkline([v for _, v in series]),
@@ -133,6 +136,32 @@ def cost_text(cost: Mapping[str, Any] | None, locale: str) -> str:
         return ""
     known = [(symbol, amount) for symbol, amount in cost.items() if isinstance(amount, int | float)]
     return pick(locale, "，", ", ").join(f"{amount:,.4g} {unit(symbol, locale)}" for symbol, amount in known)
+
+
+def charted(evidence: Mapping[str, Any]) -> list[tuple[datetime, float | None]]:
+    """Return the values that evidence keeps for a chart, oldest first; nothing where it keeps none."""
+    chart = evidence.get("chart") or {}
+    values, step_s = chart.get("values") or [], float(chart.get("step_s") or 0)
+    if not values or "t0" not in chart:
+        return []
+    t0 = datetime.fromisoformat(chart["t0"])
+    return [(t0 + timedelta(seconds=k * step_s), value) for k, value in enumerate(values)]
+
+
+def _cost(shown: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return what it costs, by unit: told by the sample, or what went beyond the limit."""
+    told = shown.get("cost")
+    if isinstance(told, dict) and told:
+        return told
+    excess = evidence.get("excess") or shown.get("excess")
+    if isinstance(excess, dict) and excess.get("quantity") is not None and excess.get("unit"):
+        return {str(excess["unit"]): float(excess["quantity"])} | dict(excess.get("cost") or {})
+    return None
+
+
+def _covered(evidence: Mapping[str, Any], locale: str) -> str:
+    count = evidence.get("covered")
+    return pick(locale, f"{count} 个计量点", f"{count} points") if count else ""
 
 
 def kind_of(rule: Rule) -> str:
@@ -210,27 +239,26 @@ def _facts(rule: Rule, subject: Subject, transition: Transition, locale: str) ->
         (label["worst"], "" if worst is None else _number(worst, symbol, locale)),
         (label["limit"], f"{side} {_limit(rule, shown):g} {unit(symbol, locale)}".rstrip()),
         (label["source"], _source(rule, shown, locale) or ""),
-        (label["cost"], cost_text(shown.get("cost"), locale)),
+        (label["cost"], cost_text(_cost(shown, progress.evidence), locale)),
+        (label["covered"], _covered(progress.evidence, locale)),
         (label["coverage"], _coverage(shown, locale)),
     ]
     return [[name, text] for name, text in rows if text]
 
 
-def _text(rule: Rule, subject: Subject, transition: Transition, locale: str) -> str:
+def _text(rule: Rule, subject: Subject, transition: Transition, how_bad: str, locale: str) -> str:
     progress, shown = transition.after, _shown(transition)
     tz, symbol = zone(subject.time_zone), _unit(rule, shown)
     began, at = (t.astimezone(tz).strftime(_WHEN) for t in (progress.began, transition.at))
     title = titles(rule, subject)[0 if locale == "zh-CN" else 1]
-    news, severity = NEWS[locale][transition.to_state], SEVERITY[locale][rule.severity.value]
+    news, severity = NEWS[locale][transition.to_state], SEVERITY[locale][how_bad]
     where, how, coverage = _where(subject, locale), _how(rule, shown, tz, locale), _coverage(shown, locale)
     number = _number(shown.get("value"), symbol, locale)
     worst = _number(progress.evidence.get("worst", {}).get("value"), symbol, locale)
     limit = f"{_limit(rule, shown):g} {unit(symbol, locale)}".rstrip()
-    below, source, cost = (
-        rule.open.below is not None,
-        _source(rule, shown, locale),
-        cost_text(shown.get("cost"), locale),
-    )
+    below, source = rule.open.below is not None, _source(rule, shown, locale)
+    cost = cost_text(_cost(shown, progress.evidence), locale)
+    covered = _covered(progress.evidence, locale)
     if locale == "zh-CN":
         parts = [f"【{news}·{severity}】{title}", f"地点：{where}", f"起始：{began}"]
         if transition.to_state is State.OPEN:
@@ -241,6 +269,7 @@ def _text(rule: Rule, subject: Subject, transition: Transition, locale: str) -> 
         else:
             parts.append(f"更正后的数据表明未达到告警条件（限值 {limit}），请忽略此前的告警")
         parts += [f"影响：{cost}"] if cost else []
+        parts += [f"涉及 {covered}"] if covered else []
         parts += [f"数据覆盖率 {coverage}"] if coverage else []
         return "；".join(parts) + "。"
     parts = [f"[{news}, {severity}] {title}", f"where: {where}", f"since {began}"]
@@ -252,6 +281,7 @@ def _text(rule: Rule, subject: Subject, transition: Transition, locale: str) -> 
     else:
         parts.append(f"corrected data show that it never was (limit {limit}); please disregard the alert")
     parts += [f"cost: {cost}"] if cost else []
+    parts += [f"covers {covered}"] if covered else []
     parts += [f"coverage {coverage}"] if coverage else []
     return "; ".join(parts) + "."
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from alerts import message, oncall, routing
 from alerts.engine import State
+from alerts.rules import Severity
 from park.calendar import zone
 from park.errors import IndicatorError
 from park.indicators import load_catalogue
@@ -48,12 +49,13 @@ async def tell(
     """
     if not routing.is_told(transition):
         return 0
+    severity, quiet = await outbox.about(connection, episode_id)
     everybody = await recipients.recipients(connection, subject.park_id)
     if routing.is_end(transition):
         told = await outbox.told(connection, episode_id)
         chosen = [one for one in everybody if one.recipient_id in told]
     else:
-        chosen = await _chosen(connection, rule, subject, everybody, now)
+        chosen = [] if quiet else await _chosen(connection, rule, subject, Severity(severity), everybody, now)
     if not chosen:
         return 0
     cause = message.cause_key(rule, subject)
@@ -68,6 +70,7 @@ async def tell(
                 episode_id=episode_id,
                 locale=recipient.locale,
                 public_url=settings.public_url,
+                severity=Severity(severity),
                 series=series,
             )
         await outbox.enqueue(
@@ -84,7 +87,12 @@ async def tell(
 
 
 async def _chosen(
-    connection: Connection, rule: Rule, subject: Subject, everybody: Sequence[RecipientRow], now: datetime
+    connection: Connection,
+    rule: Rule,
+    subject: Subject,
+    severity: Severity,
+    everybody: Sequence[RecipientRow],
+    now: datetime,
 ) -> list[RecipientRow]:
     if not everybody:
         return []
@@ -105,7 +113,7 @@ async def _chosen(
     matter = routing.Matter(
         park_id=subject.park_id,
         firm_id=subject.firm_id,
-        severity=rule.severity,
+        severity=severity,
         carriers=carriers,
         topics=routing.topics_of(message.kind_of(rule), carriers, getattr(rule, "indicator", "")),
         zones=frozenset(zones),
@@ -127,7 +135,10 @@ def _carriers(rule: Rule) -> set[str]:
 
 
 async def _series(connection: Connection, rule: Rule, subject: Subject, transition: Transition) -> list[Value]:
-    """Return what the chart shows: the indicator that the rule is about, or the flow through the point."""
+    """Return what the chart shows: the values that were judged, else the indicator, or the flow through the point."""
+    judged = message.charted(transition.after.evidence)
+    if judged:
+        return judged
     if transition.to_state is not State.OPEN:
         return []
     indicator, grain = getattr(rule, "indicator", None), getattr(rule, "grain", "bucket")

@@ -155,6 +155,12 @@ async def enqueue_other(
     return found
 
 
+async def about(connection: Connection, episode_id: int) -> tuple[str, bool]:
+    """Return how severe an episode is, and whether nobody is to be told of it (a maintenance window)."""
+    row = await connection.fetchrow(queries("outbox")["about"], episode_id)
+    return row["severity"], row["quiet"]
+
+
 async def told(connection: Connection, episode_id: int) -> set[int]:
     """Return who has a message of an episode."""
     return {row["recipient_id"] for row in await connection.fetch(queries("outbox")["told"], episode_id)}

@@ -19,6 +19,9 @@ FROM recipient WHERE recipient_id = $1 AND removed IS NULL
 ON CONFLICT (dedupe_key) DO NOTHING
 RETURNING outbox_id
 
+-- name: about
+SELECT severity, quiet FROM episode WHERE episode_id = $1
+
 -- name: told
 -- Who was told of an episode before, and is still there.
 SELECT DISTINCT o.recipient_id

@@ -39,8 +39,10 @@ async def delivered(world: World, now: datetime) -> None:
         due = "SELECT count(*) FROM outbox WHERE state = 'waiting' AND next_attempt <= $1"
         try:
             async with asyncio.timeout(15):
-                while await world.connection.fetchval(due, now) or delivery._busy:
-                    await asyncio.sleep(0.02)
+                quiet = 0
+                while quiet < 3:  # a message that was just claimed is for a moment neither due nor under way
+                    quiet = 0 if await world.connection.fetchval(due, now) or delivery._busy else quiet + 1
+                    await asyncio.sleep(0.03)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -10,7 +10,7 @@ import pytest
 
 from alerts import rules
 from alerts.engine import Sample, State, finish, step
-from alerts.message import cause_key, compose, dedupe_key
+from alerts.message import cause_key, charted, compose, dedupe_key
 from store.samples import Subject
 
 T0 = datetime(2025, 11, 20, 8, 0, tzinfo=UTC)
@@ -83,3 +83,30 @@ def test_an_episode_that_goes_on_after_all_is_news_and_so_is_its_second_end() ->
     again = replace(opened, from_state=State.RESOLVED, at=resolved.at + timedelta(minutes=1))
     over = replace(resolved, at=resolved.at + timedelta(minutes=9))
     assert len({dedupe_key("c", 5, transition, 1) for transition in (opened, resolved, again, over)}) == 4
+
+
+def test_a_message_tells_cost_cover_and_the_severity_that_it_has_come_to() -> None:
+    """What the evidence keeps of excess, storm and chart is told, in the words of the reader's language."""
+    rule = msgspec.structs.replace(rules.load()[0], max_gap_s=3600.0, hold_open_s=0.0, hold_clear_s=0.0)
+    opened = step(rule, None, worst(rule)).transitions[1]
+    chart = {"t0": T0.isoformat(), "step_s": 900, "values": [90.0, None, 70.0], "limit": 88}
+    evidence = {**opened.after.evidence, "excess": {"quantity": 1234.0, "unit": "kWh"}, "covered": 7, "chart": chart}
+    opened = replace(opened, after=replace(opened.after, evidence=evidence))
+    for locale, words in (
+        ("zh-CN", ("影响：1,234 kWh", "涉及 7 个计量点", "紧急")),
+        ("en", ("cost: 1,234 kWh", "covers 7 points", "critical")),
+    ):
+        body = compose(
+            rule,
+            SUBJECT,
+            opened,
+            episode_id=5,
+            locale=locale,
+            public_url="",
+            severity=rules.Severity.CRITICAL,
+            series=charted(evidence),
+        )
+        assert all(word in body["text"] for word in words), body["text"]
+        assert body["severity"] == "critical"
+        assert [value for _, value in body["series"]] == [90.0, None, 70.0]
+        assert body["cost"] == {"kWh": 1234.0}

@@ -221,6 +221,14 @@ async def test_the_message_carries_a_chart_of_what_it_is_about(world: World) -> 
     assert row["body"]["sparkline"] == "█▇ ▃▁"
 
 
+@stack
+async def test_in_a_maintenance_window_nobody_is_told_neither_beginning_nor_end(world: World) -> None:
+    """An episode that was opened quietly stays quiet."""
+    await person(world, "manager")
+    await world.connection.execute("ALTER TABLE episode ALTER COLUMN quiet SET DEFAULT true")
+    assert await told(world, subject(world), upto=State.RETRACTED) == {}
+
+
 # What the database refuses ------------------------------------------------------------------------------------------
 
 
