@@ -13,7 +13,6 @@ import pytest
 from park import pace
 from park.calendar import period
 from park.definition import FirmDefinition, ParkDefinition
-from park.errors import DataFileError
 from park.following import TargetSetting
 from park.indicators import load_catalogue
 from park.targets import Kind, TargetPack, load_pack
@@ -405,32 +404,3 @@ async def test_a_carried_pack_that_changed_without_a_new_version_stops_the_pass(
     await keep(stage.connection, msgspec.structs.replace(pack, name_en="Changed"))
     with pytest.raises(DefinitionError, match="give it a new version"):
         await stage.judge()
-
-
-@pytest.mark.parametrize(
-    ("more", "field"),
-    [
-        ({"target_packs": ["nothing"]}, "target_packs[0]"),
-        ({"target_settings": [TargetSetting(pack="x", target="y", value=1, source="s")]}, "target_settings[0].pack"),
-        (
-            {"target_settings": [TargetSetting(pack=ENERGY[0], target="y", value=1, source="s")]},
-            "target_settings[0].target",
-        ),
-        ({"target_settings": [TargetSetting(pack=ENERGY[0], target=ENERGY[1], source="s")]}, "target_settings[0]"),
-        (
-            {"target_settings": [TargetSetting(pack=ENERGY[0], target=ENERGY[1], value=1, source=" ")]},
-            "target_settings[0].source",
-        ),
-        ({"own_target_packs": [msgspec.structs.replace(OWN, id=ENERGY[0])]}, "own_target_packs[0].id"),
-        ({"own_target_packs": [msgspec.structs.replace(OWN, kind=Kind.PLAN)]}, "own_target_packs[0].kind"),
-    ],
-)
-def test_a_document_that_says_something_wrong_about_targets_is_named_with_its_field(
-    more: dict[str, Any], field: str
-) -> None:
-    """A pack or target that is not there, a number without a source, an id that is taken."""
-    from park.definition import check_definition  # noqa: PLC0415
-
-    with pytest.raises(DataFileError) as caught:
-        check_definition(document(**more), "park.yaml")
-    assert caught.value.field == field
