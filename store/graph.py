@@ -94,7 +94,7 @@ def _shape(found: Graph) -> tuple[frozenset[Edge], dict[str, Node]]:
 
 async def _apply_inputs(connection: Connection, firm_id: int, firm: FirmDefinition, ids: Mapping[str, int]) -> int:
     sql = queries("graph")
-    stored = await virtual_inputs(connection, firm_id)
+    stored = await virtual_inputs(connection, [firm_id])
     recomputed = 0
     wanted = {ids[code]: {ids[name]: k for name, k in inputs.items()} for code, inputs in inputs_of(firm).items()}
     for point_id in sorted(set(ids.values()) & (set(stored) | set(wanted))):
@@ -132,10 +132,24 @@ async def graph(connection: Connection, park_id: int) -> Graph:
     return Graph(nodes, edges, ids, {row["key"]: row["firm_id"] for row in rows})
 
 
-async def virtual_inputs(connection: Connection, firm_id: int) -> dict[int, dict[int, float]]:
-    """Return, for each virtual point of a firm, its measured points and their factors."""
+async def in_graph(connection: Connection, point_ids: Iterable[int]) -> set[int]:
+    """Return those of some points that have a parent or a child."""
+    return {row["point_id"] for row in await connection.fetch(queries("graph")["in_graph"], sorted(point_ids))}
+
+
+async def givers_of(connection: Connection, firm_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return pairs `(firm, giver)`: behind which other firms' meters these firms take something.
+
+    The values of a giver change with the readings of a taker.
+    """
+    rows = await connection.fetch(queries("graph")["givers_of"], list(firm_ids))
+    return [(row["firm_id"], row["giver_id"]) for row in rows]
+
+
+async def virtual_inputs(connection: Connection, firm_ids: Sequence[int]) -> dict[int, dict[int, float]]:
+    """Return, for each virtual point of some firms, its measured points and their factors."""
     found: dict[int, dict[int, float]] = {}
-    for row in await connection.fetch(queries("graph")["inputs"], firm_id):
+    for row in await connection.fetch(queries("graph")["inputs"], list(firm_ids)):
         found.setdefault(row["point_id"], {})[row["input_id"]] = row["factor"]
     return found
 

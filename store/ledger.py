@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from park.calendar import BUCKET_S
 from store.copying import copy_rows, fetch_columns
 from store.queries import queries
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from store.pool import Connection
@@ -32,6 +31,8 @@ class WaitingFirm:
     firm_id: int
     park_id: int
     time_zone: str
+    span_s: float = 0.0
+    """How long a time its marks span, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,20 @@ async def waiting_firms(connection: Connection) -> list[WaitingFirm]:
     return [WaitingFirm(**dict(row)) for row in await connection.fetch(queries("ledger")["waiting_firms"])]
 
 
+async def lock_firms(connection: Connection, firm_ids: Sequence[int]) -> list[int]:
+    """Try to become the one worker of some firms until the transaction ends; return those that it is."""
+    return [row["firm_id"] for row in await connection.fetch(queries("ledger")["lock_firms"], list(firm_ids))]
+
+
 async def lock_firm(connection: Connection, firm_id: int) -> bool:
     """Try to become the one worker of a firm until the transaction ends."""
     return bool(await connection.fetchval(queries("ledger")["lock_firm"], firm_id))
 
 
-async def take_dirty(connection: Connection, firm_id: int) -> list[Mark]:
-    """Take what waits for a firm; it comes back if the transaction does not commit."""
-    return [Mark(**dict(row)) for row in await connection.fetch(queries("ledger")["take_dirty"], firm_id)]
+async def take_dirty(connection: Connection, firm_ids: Sequence[int]) -> list[tuple[int, Mark]]:
+    """Take what waits for some firms, as (firm, mark); it comes back if the transaction does not commit."""
+    rows = await connection.fetch(queries("ledger")["take_dirty"], list(firm_ids))
+    return [(row[0], Mark(*row[1:])) for row in map(tuple, rows)]
 
 
 async def windows(connection: Connection, marks: Sequence[tuple[int, datetime, datetime]]) -> list[Window]:
@@ -164,9 +171,9 @@ async def stored_periods(connection: Connection, point_ids: Sequence[int], grain
     )
 
 
-async def has_consumption(connection: Connection, point_ids: Sequence[int]) -> bool:
-    """Tell whether the ledger holds anything of these points."""
-    return bool(await connection.fetchval(queries("ledger")["has_consumption"], list(point_ids)))
+async def begun(connection: Connection, point_ids: Sequence[int]) -> set[int]:
+    """Return the firms of which the ledger holds something of one of these points."""
+    return {row["firm_id"] for row in await connection.fetch(queries("ledger")["begun"], list(point_ids))}
 
 
 async def new_run(
@@ -174,6 +181,32 @@ async def new_run(
 ) -> int:
     """Open a run: what is written next names it."""
     return int(await connection.fetchval(queries("ledger")["new_run"], park_id, firm_id, cause, code_version, started))
+
+
+async def new_runs(
+    connection: Connection, opened: Sequence[tuple[int, int, str]], code_version: str, started: datetime
+) -> list[int]:
+    """Open runs of firms `(park, firm, cause)`; return their ids in the same order."""
+    columns = [list(column) for column in zip(*opened, strict=True)]
+    rows = await connection.fetch(queries("ledger")["new_runs"], *columns, code_version, started)
+    run_of = {row["firm_id"]: int(row["run_id"]) for row in rows}
+    return [run_of[firm_id] for _, firm_id, _ in opened]
+
+
+async def finish_runs(connection: Connection, finished: Sequence[tuple[int, datetime | None]]) -> None:
+    """Close runs `(run, time of the oldest live reading that waited for it)`."""
+    await connection.execute(
+        queries("ledger")["finish_runs"], *(list(column) for column in zip(*finished, strict=True))
+    )
+
+
+async def mark_results(
+    connection: Connection, wanted: Sequence[tuple[int, str, datetime, str, datetime | None]]
+) -> None:
+    """Have values of firms computed again: `(firm, grain, period, cause, oldest live reading that waits)`."""
+    if wanted:
+        columns = [list(column) for column in zip(*wanted, strict=True)]
+        await connection.execute(queries("ledger")["mark_results"], *columns)
 
 
 async def finish_run(connection: Connection, run_id: int, oldest_live: datetime | None) -> None:
@@ -196,7 +229,7 @@ async def copy_new(connection: Connection, rows: LedgerRows) -> None:
 
 
 async def replace_spans(
-    connection: Connection, spans: Sequence[Window], rows: LedgerRows, superseded: LedgerRows, run_id: int
+    connection: Connection, spans: Sequence[Window], rows: LedgerRows, superseded: LedgerRows, by: NDArray[np.int64]
 ) -> None:
     """Put `rows` in the place of all that stands in the spans, and keep what closed buckets said before.
 
@@ -204,26 +237,25 @@ async def replace_spans(
     """
     columns = _columns(superseded)
     kept = [column for column in columns if column[0] != "closed"]
-    by = np.full(len(superseded), run_id, np.int64)
     await copy_rows(connection, "consumption_revision", [*kept, ("superseded_by", "int8", by)])
     given = ([w.point_id for w in spans], [w.first_bucket for w in spans], [w.last_bucket for w in spans])
     await connection.execute(queries("ledger")["delete_spans"], *given, min(given[1]), max(given[2]))
     await copy_rows(connection, "consumption", _columns(rows))
 
 
-async def copy_new_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: int) -> None:
+async def copy_new_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: NDArray[np.int64]) -> None:
     """Write roll-ups of points that have none yet."""
     await _stage_periods(connection, rows, run_id)
     await connection.execute(queries("ledger")["insert_periods"], grain)
 
 
-async def write_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: int) -> None:
+async def write_periods(connection: Connection, grain: str, rows: PeriodRows, run_id: NDArray[np.int64]) -> None:
     """Write roll-ups over what stands there."""
     await _stage_periods(connection, rows, run_id)
     await connection.execute(queries("ledger")["write_periods"], grain)
 
 
-async def _stage_periods(connection: Connection, rows: PeriodRows, run_id: int) -> None:
+async def _stage_periods(connection: Connection, rows: PeriodRows, run_id: NDArray[np.int64]) -> None:
     await connection.execute(queries("ledger")["stage_periods"])
     columns: list[tuple[str, str, NDArray[Any]]] = [
         ("point_id", "int4", rows.point_id),
@@ -234,22 +266,29 @@ async def _stage_periods(connection: Connection, rows: PeriodRows, run_id: int) 
         ("estimated_s", "float8", rows.estimated_s),
         ("held", "float8", rows.held),
         ("flags", "int2", rows.flags),
-        ("run_id", "int8", np.full(len(rows.point_id), run_id)),
+        ("run_id", "int8", run_id),
     ]
     await copy_rows(connection, "staged_period", columns, schema=None)
 
 
 async def roll_up(
-    connection: Connection, grain: str, finer: str | None, spans: Sequence[tuple[int, datetime, datetime]], run_id: int
+    connection: Connection,
+    grain: str,
+    finer: str | None,
+    spans: Sequence[tuple[int, datetime, datetime]],
+    run_ids: Sequence[int],
 ) -> None:
-    """Recompute periods `(point, start, end)` of a grain from the next finer one; None: from buckets."""
+    """Recompute periods `(point, start, end)` of a grain from the next finer one; None: from buckets.
+
+    `run_ids`: the run that computes each of them.
+    """
     if not spans:
         return
     columns: list[list[Any]] = [list(column) for column in zip(*spans, strict=True)]
     if finer is None:
-        await connection.execute(queries("ledger")["roll_hours"], *columns, run_id)
+        await connection.execute(queries("ledger")["roll_hours"], *columns, list(run_ids))
     else:
-        await connection.execute(queries("ledger")["roll_up"], *columns, run_id, grain, finer)
+        await connection.execute(queries("ledger")["roll_up"], *columns, list(run_ids), grain, finer)
 
 
 async def gaps_between(

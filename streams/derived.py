@@ -41,7 +41,7 @@ _BALANCED: Final = ("day", "month")
 
 async def derive(
     connection: Connection,
-    firm_id: int,
+    inputs: Mapping[int, Mapping[int, float]],
     points: Sequence[MeteredPoint],
     marks: Sequence[Mark],
     done: Advance,
@@ -52,10 +52,10 @@ async def derive(
 ) -> Advance:
     """Bring virtual points and tariff periods to what the ledger of a firm says now, in the caller's transaction.
 
-    Returns `done` with what the virtual points touched besides.
+    `inputs`: the measured points and their factors of each of its virtual points. Returns `done` with what the virtual
+    points touched besides.
     """
     marked = {mark.point_id for mark in marks}
-    inputs = await store.virtual_inputs(connection, firm_id)
     affected = {v: of for v, of in inputs.items() if v in marked or not marked.isdisjoint(of)}
     if affected:
         forced = [mark for mark in marks if mark.point_id in affected]
@@ -229,14 +229,8 @@ def _sum(of: NDArray[np.intp], n: int, values: NDArray[np.float64]) -> NDArray[n
     return np.where(np.bincount(of[known], minlength=n) > 0, sums, np.nan)
 
 
-async def balanced_periods(
-    connection: Connection, park_id: int, point_ids: Iterable[int], touched: Mapping[Grain, Sequence[Period]]
-) -> list[tuple[str, datetime]]:
-    """Return the days and months whose balances a change of these points touches."""
-    found = await store.graph(connection, park_id)
-    members = {found.ids[key] for key in found.members}
-    if members.isdisjoint(point_ids):
-        return []
+def balanced(touched: Mapping[Grain, Sequence[Period]]) -> list[tuple[str, datetime]]:
+    """Return those of some periods for which balances are kept."""
     return [(grain, each.start) for grain in GRAINS if grain in _BALANCED for each in touched.get(grain, ())]
 
 
@@ -287,7 +281,8 @@ async def _roll(connection: Connection, rows: LedgerRows, tz: ZoneInfo, run_id: 
     finer: Grain | None = None
     for grain in GRAINS:
         spans = {(point_id, period(grain, start, tz)) for point_id, start in pairs}
-        await ledger.roll_up(connection, grain, finer, sorted((p, s.start, s.end) for p, s in spans), run_id)
+        ordered = sorted((p, s.start, s.end) for p, s in spans)
+        await ledger.roll_up(connection, grain, finer, ordered, [run_id] * len(ordered))
         touched[grain] = _merged((span for _, span in spans), ())
         pairs = {(point_id, span.start) for point_id, span in spans}
         finer = grain

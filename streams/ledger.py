@@ -1,4 +1,4 @@
-"""The consumption ledger of one firm: from what changed to the rows that say something new.
+"""The consumption ledger: from what changed to the rows that say something new.
 
 `streams.cuts` and `streams.rows` decide, and are pure; `advance` and `rebuild` read and write around them. An advance
 touches what a change can reach; a rebuild computes everything, and both give the same rows.
@@ -6,7 +6,7 @@ touches what a change can reach; a rebuild computes everything, and both give th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from store import ledger as store
 from store.ledger import LedgerRows, PeriodRows, Window
 from streams.cuts import compute, cut, settled, told_later, weeks_before
 from streams.metrics import stage
-from streams.rows import changed, keys, overlay, period_keys, roll, take, within
+from streams.rows import Runs, as_dict, changed, concatenate, keys, none_of, overlay, period_keys, roll, take, within
 from streams.windows import merge, one_each, reach, size, whole, whole_days, with_context
 
 if TYPE_CHECKING:
@@ -49,9 +49,12 @@ async def advance(
     tz: ZoneInfo,
     *,
     now: datetime,
-    run_id: int,
-) -> Advance:
-    """Recompute what the marks can reach, inside the caller's transaction."""
+    runs: Runs,
+) -> LedgerRows:
+    """Recompute what the marks can reach, inside the caller's transaction; return the rows that were written.
+
+    The points may be of several firms: what becomes of a point does not depend on the others.
+    """
     spans = merge([(mark.point_id, mark.t_from, mark.t_to) for mark in marks])
     with stage("windows"):
         wanted = reach(points, one_each(await store.windows(connection, spans)))
@@ -62,29 +65,27 @@ async def advance(
     with stage("courses"):
         before = await store.stored_rows(connection, courses) if (courses := weeks_before(cuts)) else None
     with stage("compute"):
-        new = settled(cuts, before, tz, now=now, run_id=run_id)
+        new = settled(cuts, before, tz, now=now, run_id=0)
     # Many buckets are written and summed as columns, a few by statements that read only what they need.
     many = sum(map(size, wanted)) >= MANY_BUCKETS
     with stage("stored"):
         around = await store.stored_rows(connection, whole_days(wanted, tz) if many else wanted)
         old = within(around, wanted) if many else around
     with stage("compare"):
-        rows = changed(new, old, now=now, run_id=run_id)
+        rows = changed(new, old, now=now, run_id=0)
+        rows = take(rows, np.argsort(keys(rows), kind="stable"), run_id=runs.of(np.sort(rows.point_id)))
     if len(rows) == 0:
-        return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
+        return rows
     if many:
         with stage("write"):
-            await _replace(connection, old, rows, run_id)
+            await _replace(connection, old, rows, runs)
         with stage("roll_up"):
-            touched = await _roll_many(connection, overlay(around, rows), rows, tz, run_id)
+            await _roll_many(connection, overlay(around, rows), rows, tz, runs)
     else:
         with stage("write"):
             await store.write_changed(connection, rows)
         with stage("roll_up"):
-            touched = await _roll(connection, rows, tz, run_id)
-    revisions = int((rows.revision > 0).sum())
-    buckets = [from_us(us) for us in np.unique(rows.bucket_us)]
-    done = Advance(len(rows), revisions, touched, buckets)
+            await _roll(connection, rows, tz, runs)
     if later := told_later(rows, raw, wanted):
         # What changed may be the course of gaps in the weeks after it. They change nothing in turn: a bucket tells
         # only if it was measured whole.
@@ -92,45 +93,43 @@ async def advance(
             gaps = await store.gaps_between(connection, later)
         if gaps:
             again = [store.Mark(point_id, first, last, "course", now) for point_id, first, last in gaps]
-            done = together(done, await advance(connection, points, again, tz, now=now, run_id=run_id))
-    return done
+            more = await advance(connection, points, again, tz, now=now, runs=runs)
+            rows = concatenate([as_dict(rows), as_dict(more)])
+    return rows
 
 
-def together(first: Advance, second: Advance) -> Advance:
-    """Return what two passes wrote."""
-    return Advance(
-        first.buckets + second.buckets,
-        first.revisions + second.revisions,
-        {
-            grain: sorted({*first.touched.get(grain, ()), *second.touched.get(grain, ())}, key=lambda span: span.start)
-            for grain in GRAINS
-        },
-        sorted({*first.touched_buckets, *second.touched_buckets}),
-    )
+def told_of(rows: LedgerRows, tz: ZoneInfo, point_ids: set[int] | None = None) -> Advance:
+    """Return what rows came to, or those of some points among them."""
+    if point_ids is not None:
+        rows = take(rows, np.isin(rows.point_id, list(point_ids)))
+    buckets = np.unique(rows.bucket_us)
+    touched: dict[Grain, list[Period]] = {}
+    for grain in GRAINS:
+        touched[grain] = [
+            period(grain, from_us(us), tz) for us in np.unique(period_starts(grain, buckets, tz)).tolist()
+        ]
+    return Advance(len(rows), int((rows.revision > 0).sum()), touched, [from_us(us) for us in buckets.tolist()])
 
 
 async def rebuild(
-    connection: Connection, points: Sequence[MeteredPoint], tz: ZoneInfo, *, now: datetime, run_id: int
-) -> Advance:
+    connection: Connection, points: Sequence[MeteredPoint], tz: ZoneInfo, *, now: datetime, runs: Runs
+) -> LedgerRows:
     """Compute everything of points whose ledger is empty: the same rows as an advance over all readings, faster."""
     ids = [metered.point.point_id for metered in points]
     raw = await store.all_readings(connection, ids)
     if len(raw.point_id) == 0 and not any(metered.edits for metered in points):
-        return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
-    rows = compute(points, raw, whole(points, raw), tz, now=now, run_id=run_id)
+        return none_of()
+    rows = compute(points, raw, whole(points, raw), tz, now=now, run_id=0)
+    rows = replace(rows, run_id=runs.of(rows.point_id))
     await store.copy_new(connection, rows)
-    touched: dict[Grain, list[Period]] = {}
     for grain in GRAINS:
         periods = roll(rows, grain, tz)
-        await store.copy_new_periods(connection, grain, periods, run_id)
-        touched[grain] = [period(grain, from_us(us), tz) for us in np.unique(periods.period_us)]
-    return Advance(len(rows), 0, touched, [from_us(us) for us in np.unique(rows.bucket_us)])
+        await store.copy_new_periods(connection, grain, periods, runs.of(periods.point_id))
+    return rows
 
 
-async def _replace(connection: Connection, old: LedgerRows, rows: LedgerRows, run_id: int) -> None:
+async def _replace(connection: Connection, old: LedgerRows, rows: LedgerRows, runs: Runs) -> None:
     """Write rows as `store.write_changed` does: the span of each point is taken out and copied back in."""
-    order = np.argsort(keys(rows), kind="stable")
-    rows = take(rows, order)
     first = np.flatnonzero(np.diff(rows.point_id, prepend=-1))
     last = np.append(first[1:], len(rows)) - 1
     spans = [
@@ -141,52 +140,41 @@ async def _replace(connection: Connection, old: LedgerRows, rows: LedgerRows, ru
     at = np.minimum(np.searchsorted(keys(rows), keys(there)), len(rows) - 1)
     overwritten = keys(rows)[at] == keys(there)
     revised = overwritten & there.closed & (there.revision < rows.revision[at])
-    await store.replace_spans(connection, spans, overlay(there, rows), take(there, revised), run_id)
+    superseded = take(there, revised)
+    by = runs.of(superseded.point_id)
+    await store.replace_spans(connection, spans, overlay(there, rows), superseded, by)
 
 
-async def _roll_many(
-    connection: Connection, rows: LedgerRows, fresh: LedgerRows, tz: ZoneInfo, run_id: int
-) -> dict[Grain, list[Period]]:
+async def _roll_many(connection: Connection, rows: LedgerRows, fresh: LedgerRows, tz: ZoneInfo, runs: Runs) -> None:
     """Sum whole days of rows into hours and days, and the days with those around them into months and years."""
-    touched: dict[Grain, list[Period]] = {}
     for grain in ("hour", "day"):
         sums = roll(rows, grain, tz)
-        keys = period_keys(fresh.point_id, period_starts(grain, fresh.bucket_us, tz))
-        moved = np.isin(period_keys(sums.point_id, sums.period_us), keys, kind="sort")
+        wanted = period_keys(fresh.point_id, period_starts(grain, fresh.bucket_us, tz))
+        moved = np.isin(period_keys(sums.point_id, sums.period_us), wanted, kind="sort")
         sums = PeriodRows(**{name: getattr(sums, name)[moved] for name in PeriodRows.__slots__})
-        await store.write_periods(connection, grain, sums, run_id)
-        touched[grain] = [period(grain, from_us(us), tz) for us in np.unique(sums.period_us)]
+        await store.write_periods(connection, grain, sums, runs.of(sums.point_id))
     pairs = set(zip(sums.point_id.tolist(), sums.period_us.tolist(), strict=True))
     finer: Grain = "day"
     for coarser in ("month", "year"):
-        pairs = await _roll_grain(connection, coarser, finer, pairs, tz, run_id, touched)
+        pairs = await _roll_grain(connection, coarser, finer, pairs, tz, runs)
         finer = coarser
-    return touched
 
 
-async def _roll(connection: Connection, rows: LedgerRows, tz: ZoneInfo, run_id: int) -> dict[Grain, list[Period]]:
-    touched: dict[Grain, list[Period]] = {}
+async def _roll(connection: Connection, rows: LedgerRows, tz: ZoneInfo, runs: Runs) -> None:
     pairs = set(zip(rows.point_id.tolist(), rows.bucket_us.tolist(), strict=True))
     finer: Grain | None = None
     for grain in GRAINS:
-        pairs = await _roll_grain(connection, grain, finer, pairs, tz, run_id, touched)
+        pairs = await _roll_grain(connection, grain, finer, pairs, tz, runs)
         finer = grain
-    return touched
 
 
 async def _roll_grain(
-    connection: Connection,
-    grain: Grain,
-    finer: Grain | None,
-    pairs: set[tuple[int, int]],
-    tz: ZoneInfo,
-    run_id: int,
-    touched: dict[Grain, list[Period]],
+    connection: Connection, grain: Grain, finer: Grain | None, pairs: set[tuple[int, int]], tz: ZoneInfo, runs: Runs
 ) -> set[tuple[int, int]]:
     """Sum the periods that hold `pairs` (point, start) of the next finer grain; return the periods as pairs."""
-    of = {us: period(grain, from_us(us), tz) for _, us in pairs}
+    of = {us: period(grain, from_us(us), tz) for us in {us for _, us in pairs}}
     spans = {(point_id, of[us]) for point_id, us in pairs}
     ordered = sorted((point_id, span.start, span.end) for point_id, span in spans)
-    await store.roll_up(connection, grain, finer, ordered, run_id)
-    touched[grain] = sorted(set(of.values()), key=lambda span: span.start)
+    run_ids = runs.of(np.array([point_id for point_id, _, _ in ordered], np.int32))
+    await store.roll_up(connection, grain, finer, ordered, run_ids.tolist())
     return {(point_id, to_us(span.start)) for point_id, span in spans}

@@ -11,16 +11,14 @@ import random
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
 
-from park.calendar import GRAINS, zone
+from park.calendar import zone
 from park.errors import ParkError
-from park.points import Kind
 from store import baselines, memberships
 from store import indicators as values
 from store import ledger as store
@@ -29,28 +27,28 @@ from store.ledger import WaitingFirm
 from store.meters import apply_swap_events
 from store.migrations import check_schema
 from store.pool import connected, open_pool
-from store.registry import firms, metered_points
+from store.registry import firms
 from store.standings import notify
 from streams import metrics, rollup
 from streams.baselines import evaluate as evaluate_baselines
-from streams.derived import balance_park, balanced_periods, derive
+from streams.derived import balance_park
 from streams.errors import StreamsError
-from streams.indicators import Work, evaluate_firms, evaluate_park, span_at, spans_of
-from streams.ledger import Advance, advance, rebuild
+from streams.indicators import Work, evaluate_firms, evaluate_park, span_at
+from streams.ledgers import CODE_VERSION, pass_ledgers
 from streams.standings import judge_park
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from store.ledger import Mark
     from store.pool import Connection, Pool
-    from store.registry import MeteredPoint
+    from streams.ledger import Advance
     from streams.settings import StreamsSettings
 
 _log = structlog.get_logger(__name__)
-CODE_VERSION: Final = version("greenpark")
-LIVE: Final = timedelta(seconds=60)
-"""A reading stored within so long after its own time is live, and its way to the indicator is measured."""
+LIVE_SPAN_S: Final = 6 * 3600.0
+"""Firms whose marks span no longer are computed together; a long history has a transaction of its own."""
+LEDGERS_AT_ONCE: Final = 25
+"""So many firms share a transaction: enough to share its statements, few enough for other workers to have some."""
 PARK_REST: Final = 3.0
 """Parks rest for so many times as long as their last computation took: a quarter of the time is theirs at most."""
 VALUES_AT_ONCE: Final = 32
@@ -169,22 +167,10 @@ async def once(
         await apply_swap_events(connection)
         waiting = await store.waiting_firms(connection)
         metrics.WAITING_FIRMS.set(len(waiting))
-        for firm in waiting:
+        for batch in ledger_batches(waiting):
             if stop.is_set():
                 break
-            started = time.monotonic()
-            done = None
-            async with _alone(minute, "ledger", firm.firm_id) as may:
-                if may:
-                    done = await pass_ledger(settings, connection, firm, now=datetime.now(UTC))
-            if done is not None:
-                minute.passes += 1
-                minute.buckets += done.buckets
-                minute.revisions += done.revisions
-                metrics.BUCKETS_WRITTEN.inc(done.buckets)
-                metrics.REVISIONS.inc(done.revisions)
-                metrics.PASS_SECONDS.observe(time.monotonic() - started)
-                _log.debug("firm_pass", firm_id=firm.firm_id, buckets=done.buckets, revisions=done.revisions)
+            await _ledgers_of(minute, settings, connection, batch)
         began = time.monotonic()
         minute.more = False
         firms_waiting = [WaitingFirm(*row) for row in await values.waiting_values(connection)]
@@ -220,12 +206,67 @@ async def once(
     return len(waiting)
 
 
+def ledger_batches(waiting: Sequence[WaitingFirm]) -> Iterator[Sequence[WaitingFirm]]:
+    """Cut what waits into firms that are computed together: live ones of one time zone; a long history is alone."""
+    batch: list[WaitingFirm] = []
+    for firm in waiting:
+        live = firm.span_s <= LIVE_SPAN_S
+        full = len(batch) >= LEDGERS_AT_ONCE
+        if batch and (not live or full or firm.time_zone != batch[0].time_zone):
+            yield batch
+            batch = []
+        if live:
+            batch.append(firm)
+        else:
+            yield [firm]
+    if batch:
+        yield batch
+
+
+async def _ledgers_of(
+    minute: _Minute, settings: StreamsSettings, connection: Connection, batch: Sequence[WaitingFirm]
+) -> None:
+    """Compute the ledgers of some firms together; where that fails, of each alone, so that one harms no other."""
+    rested = [f for f in batch if time.monotonic() >= minute.resting.get(("ledger", f.firm_id), (0.0, 0.0))[0]]
+    if len(rested) > 1:
+        started = time.monotonic()
+        try:
+            done = await pass_ledgers(connection, rested, now=datetime.now(UTC), fine_hours=settings.fine_hours)
+        except _PASSING:
+            raise
+        except _WRONG as error:
+            _log.warning("batch_failed", what="ledger", firms=len(rested), error=str(error))
+        else:
+            _count(minute, done, time.monotonic() - started)
+            return
+    for firm in rested:
+        started = time.monotonic()
+        async with _alone(minute, "ledger", firm.firm_id) as may:
+            if may:
+                advanced = await pass_ledger(settings, connection, firm, now=datetime.now(UTC))
+                alone = {} if advanced is None else {firm.firm_id: advanced}
+                _count(minute, alone, time.monotonic() - started)
+
+
+def _count(minute: _Minute, done: Mapping[int, Advance], took_s: float) -> None:
+    """Add what was written to the minute's line and to the metrics."""
+    for firm_id, advanced in done.items():
+        minute.passes += 1
+        minute.buckets += advanced.buckets
+        minute.revisions += advanced.revisions
+        metrics.BUCKETS_WRITTEN.inc(advanced.buckets)
+        metrics.REVISIONS.inc(advanced.revisions)
+        metrics.PASS_SECONDS.observe(took_s / len(done))
+        _log.debug("firm_pass", firm_id=firm_id, buckets=advanced.buckets, revisions=advanced.revisions)
+
+
 async def _groups_of(minute: _Minute, connection: Connection, stop: asyncio.Event, *, all_of_them: bool) -> None:
-    """Compute groups and units: the newest periods that wait, or all."""
+    """Compute groups and units: some of the newest periods that wait, or all."""
     began = time.monotonic()
+    rest_s = rollup.REST_S
     for park_id, time_zone in await memberships.waiting_groups(connection):
-        taken = 1
-        while taken and not stop.is_set():
+        taken = rollup.PERIODS_AT_ONCE
+        while taken == rollup.PERIODS_AT_ONCE and not stop.is_set():
             taken = 0
             async with _alone(minute, "groups", park_id) as may:
                 if may:
@@ -234,8 +275,10 @@ async def _groups_of(minute: _Minute, connection: Connection, stop: asyncio.Even
                         taken = await rollup.pass_groups(connection, park_id, tz, now=now, code_version=CODE_VERSION)
             if not all_of_them:
                 break
+        if taken == rollup.PERIODS_AT_ONCE:
+            rest_s = 0.0
     ended = time.monotonic()
-    minute.next_groups = ended + max(rollup.REST_S, rollup.REST * (ended - began))
+    minute.next_groups = ended + max(rest_s, rollup.REST * (ended - began))
 
 
 async def _values_of(minute: _Minute, connection: Connection, batch: Sequence[WaitingFirm]) -> None:
@@ -303,29 +346,8 @@ async def pass_ledger(
 
     What its indicators need computed is written down in the same transaction.
     """
-    tz = zone(firm.time_zone)
-    async with connection.transaction():
-        if not await store.lock_firm(connection, firm.firm_id):
-            return None
-        marks = await store.take_dirty(connection, firm.firm_id)
-        if not marks:
-            return None
-        points = await metered_points(connection, firm.firm_id)
-        causes = ", ".join(sorted({mark.cause for mark in marks}))
-        run_id = await store.new_run(connection, firm.park_id, firm.firm_id, causes, CODE_VERSION, now)
-        done = await _ledger(connection, points, marks, firm, now, run_id)
-        with metrics.stage("derived"):
-            done = await derive(connection, firm.firm_id, points, marks, done, tz, now=now, run_id=run_id)
-        since = _oldest_live(marks)
-        spans = spans_of(done.touched, done.touched_buckets, now=now, fine_hours=settings.fine_hours)
-        wanted = [(span.grain, span.start) for span in spans]
-        for firm_id in (firm.firm_id, *await values.givers(connection, firm.firm_id)):
-            await values.mark_values(connection, firm_id, wanted, causes, since)
-        ids = [metered.point.point_id for metered in points]
-        balanced = await balanced_periods(connection, firm.park_id, ids, done.touched)
-        await values.mark_park(connection, firm.park_id, sorted(set(balanced)), since)
-        await store.finish_run(connection, run_id, since)
-    return done
+    done = await pass_ledgers(connection, [firm], now=now, fine_hours=settings.fine_hours)
+    return done.get(firm.firm_id)
 
 
 async def pass_values(connection: Connection, firm: WaitingFirm, *, now: datetime) -> bool:
@@ -399,26 +421,6 @@ async def pass_baselines(connection: Connection, firm: WaitingFirm, *, now: date
     return True
 
 
-async def _ledger(
-    connection: Connection,
-    points: Sequence[MeteredPoint],
-    marks: Sequence[Mark],
-    firm: WaitingFirm,
-    now: datetime,
-    run_id: int,
-) -> Advance:
-    tz = zone(firm.time_zone)
-    measured = {metered.point.point_id for metered in points if metered.point.kind is not Kind.VIRTUAL}
-    marks = [mark for mark in marks if mark.point_id in measured]
-    if not marks:
-        return Advance(0, 0, {grain: [] for grain in GRAINS}, [])
-    ids = {mark.point_id for mark in marks}
-    mine = [metered for metered in points if metered.point.point_id in ids]
-    if not await store.has_consumption(connection, sorted(ids)):
-        return await rebuild(connection, mine, tz, now=now, run_id=run_id)
-    return await advance(connection, mine, marks, tz, now=now, run_id=run_id)
-
-
 async def pass_park(connection: Connection, park_id: int, time_zone: str, *, now: datetime) -> bool:
     """Bring one park's values and standings up to date in one transaction; False if another worker has the park."""
     tz = zone(time_zone)
@@ -438,11 +440,6 @@ async def pass_park(connection: Connection, park_id: int, time_zone: str, *, now
         await store.finish_run(connection, run_id, since)
         await notify(connection, park_id)
     return True
-
-
-def _oldest_live(marks: Sequence[Mark]) -> datetime | None:
-    live = [mark.t_from for mark in marks if mark.cause == "reading" and mark.marked - mark.t_from < LIVE]
-    return min(live, default=None)
 
 
 def _report(minute: _Minute) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,13 +12,44 @@ from park.periods import period_starts
 from store.ledger import LedgerRows, PeriodRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from numpy.typing import NDArray
 
     from store.ledger import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Which run computes each point: `run_id[k]` those of `point_id[k]`, rising; no points: all of them.
+
+    Attributes:
+        point_id: int32 (n,), or (0,).
+        run_id: int64 (n,), or (1,).
+    """
+
+    point_id: NDArray[np.int32]
+    run_id: NDArray[np.int64]
+
+    @classmethod
+    def one(cls, run_id: int) -> Runs:
+        """Return one run for every point."""
+        return cls(np.zeros(0, np.int32), np.array([run_id], np.int64))
+
+    @classmethod
+    def by_point(cls, run_of: Mapping[int, int]) -> Runs:
+        """Return runs by point."""
+        ids = sorted(run_of)
+        return cls(np.array(ids, np.int32), np.array([run_of[point_id] for point_id in ids], np.int64))
+
+    def of(self, point_id: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the run of each point."""
+        if len(self.point_id) == 0:
+            return np.full(len(point_id), self.run_id[0], np.int64)
+        return self.run_id[np.searchsorted(self.point_id, point_id)]
+
 
 RELATIVE_TOLERANCE: Final = 1e-9
 """Two sums of the same steps in another order differ by less; it is no change."""
@@ -130,6 +162,13 @@ def _nan_sum(values: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[n
     known = ~np.isnan(values)
     sums = np.add.reduceat(np.where(known, values, 0.0), first)
     return np.where(np.logical_or.reduceat(known, first), sums, np.nan)
+
+
+def none_of() -> LedgerRows:
+    """Return no rows."""
+    kinds = {"point_id": np.int32, "bucket_us": np.int64, "flags": np.int16, "closed": np.bool_, "revision": np.int16}
+    kinds |= {"run_id": np.int64, "measured_s": np.float32, "estimated_s": np.float32}
+    return LedgerRows(**{name: np.zeros(0, kinds.get(name, np.float64)) for name in LedgerRows.__slots__})
 
 
 def take(rows: LedgerRows, chosen: NDArray[Any], **replaced: NDArray[Any]) -> LedgerRows:

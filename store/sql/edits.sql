@@ -1,9 +1,9 @@
 -- What people decided about the ledger; it is applied whenever the buckets are computed.
 
--- name: of_firm
--- Decisions that hold, of all points of a firm.
+-- name: of_firms
+-- Decisions that hold, of all points of some firms.
 SELECT e.point_id, e.edit_id, e.kind, e.version, e.t_from, e.t_to, e.held, e.quantity, e.author, e.reason
-FROM edit AS e WHERE e.firm_id = $1 AND e.revoked IS NULL ORDER BY e.edit_id
+FROM edit AS e WHERE e.firm_id = ANY ($1::int[]) AND e.revoked IS NULL ORDER BY e.edit_id
 
 -- name: point_named
 SELECT p.point_id, p.firm_id, p.park_id, p.code, p.kind, p.unit, k.time_zone, k.code AS park, f.code AS firm

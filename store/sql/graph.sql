@@ -12,6 +12,18 @@ FROM point AS p JOIN firm AS f USING (firm_id) LEFT JOIN point_node AS n USING (
 WHERE p.park_id = $1 AND p.point_id IN (SELECT point_id FROM point_parent UNION SELECT parent_id FROM point_parent)
 ORDER BY p.point_id
 
+-- name: givers_of
+-- Firms behind whose meters some firms take something.
+SELECT DISTINCT taker.firm_id, giver.firm_id AS giver_id
+FROM point_parent AS e JOIN point AS giver ON giver.point_id = e.parent_id JOIN point AS taker ON taker.point_id = e.point_id
+WHERE taker.firm_id = ANY ($1::int[]) AND giver.firm_id <> taker.firm_id AND giver.direction <> 'out'
+  AND e.valid_to = 'infinity'
+
+-- name: in_graph
+-- Which of some points have a parent or a child.
+SELECT p.point_id FROM unnest($1::int[]) AS p (point_id)
+WHERE EXISTS (SELECT FROM point_parent AS e WHERE e.point_id = p.point_id OR e.parent_id = p.point_id)
+
 -- name: parents
 SELECT e.point_id, e.parent_id, nullif(e.valid_from, '-infinity') AS valid_from, nullif(e.valid_to, 'infinity') AS valid_to
 FROM point_parent AS e JOIN point AS p USING (point_id)
@@ -30,8 +42,9 @@ INSERT INTO point_parent (point_id, parent_id, valid_from, valid_to)
 VALUES ($1, $2, coalesce($3, '-infinity'::timestamptz), coalesce($4, 'infinity'::timestamptz))
 
 -- name: inputs
+-- Measured points of the virtual points of some firms.
 SELECT v.point_id, v.input_id, v.factor FROM virtual_input AS v JOIN point AS p USING (point_id)
-WHERE p.firm_id = $1 ORDER BY v.point_id, v.input_id
+WHERE p.firm_id = ANY ($1::int[]) ORDER BY v.point_id, v.input_id
 
 -- name: delete_inputs
 DELETE FROM virtual_input WHERE point_id = $1

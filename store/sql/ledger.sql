@@ -7,18 +7,22 @@ SET synchronous_commit = off
 
 -- name: waiting_firms
 -- Firms with something to compute, those waiting longest first.
-SELECT d.firm_id, f.park_id, p.time_zone
+SELECT d.firm_id, f.park_id, p.time_zone, extract(epoch FROM max(d.t_to) - min(d.t_from))::float8 AS span_s
 FROM dirty AS d JOIN firm AS f USING (firm_id) JOIN park AS p ON p.park_id = f.park_id
 GROUP BY d.firm_id, f.park_id, p.time_zone
 ORDER BY min(d.dirty_id)
+
+-- name: lock_firms
+-- The same for some firms, in order: those that are free.
+SELECT firm_id FROM (SELECT unnest($1::int[]) AS firm_id ORDER BY 1) AS f WHERE pg_try_advisory_xact_lock(1, firm_id)
 
 -- name: lock_firm
 -- One worker a firm; held to the end of the transaction. 1 is the key space of firms.
 SELECT pg_try_advisory_xact_lock(1, $1)
 
 -- name: take_dirty
-DELETE FROM dirty WHERE firm_id = $1
-RETURNING point_id, t_from, t_to, cause, marked
+DELETE FROM dirty WHERE firm_id = ANY ($1::int[])
+RETURNING firm_id, point_id, t_from, t_to, cause, marked
 
 -- name: span_of_points
 -- Everything that was ever read at these points.
@@ -113,10 +117,10 @@ ON CONFLICT (point_id, bucket) DO UPDATE SET measured = excluded.measured, estim
     flags = excluded.flags, closed = excluded.closed, revision = excluded.revision, run_id = excluded.run_id
 
 -- name: roll_hours
--- Hours from buckets. $1, $2, $3: point, start and end of each hour touched; $4: the run.
+-- Hours from buckets. $1, $2, $3: point, start and end of each hour touched; $4: its run.
 INSERT INTO consumption_period
-SELECT w.point_id, 'hour', w.start, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags, $4
-FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, start, stop)
+SELECT w.point_id, 'hour', w.start, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags, w.run_id
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[], $4::bigint[]) AS w (point_id, start, stop, run_id)
 CROSS JOIN LATERAL (
     SELECT sum(measured) AS measured, sum(estimated) AS estimated, sum(measured_s::float8) AS measured_s,
            sum(estimated_s::float8) AS estimated_s, sum(held) AS held, bit_or(flags) AS flags
@@ -130,8 +134,8 @@ ON CONFLICT (point_id, grain, period) DO UPDATE SET measured = excluded.measured
 -- name: roll_up
 -- A grain from the next finer one ($5 from $6).
 INSERT INTO consumption_period
-SELECT w.point_id, $5, w.start, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags, $4
-FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS w (point_id, start, stop)
+SELECT w.point_id, $5, w.start, c.measured, c.estimated, c.measured_s, c.estimated_s, c.held, c.flags, w.run_id
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[], $4::bigint[]) AS w (point_id, start, stop, run_id)
 CROSS JOIN LATERAL (
     SELECT sum(measured) AS measured, sum(estimated) AS estimated, sum(measured_s) AS measured_s,
            sum(estimated_s) AS estimated_s, sum(held) AS held, bit_or(flags) AS flags
@@ -143,8 +147,23 @@ ON CONFLICT (point_id, grain, period) DO UPDATE SET measured = excluded.measured
     measured_s = excluded.measured_s, estimated_s = excluded.estimated_s, held = excluded.held,
     flags = excluded.flags, run_id = excluded.run_id
 
--- name: has_consumption
-SELECT EXISTS (SELECT FROM consumption WHERE point_id = ANY ($1::int[]))
+-- name: begun
+-- Firms of which the ledger holds something of one of these points; what it holds has a year.
+SELECT DISTINCT p.firm_id FROM unnest($1::int[]) AS u (point_id) JOIN point AS p USING (point_id)
+WHERE EXISTS (SELECT FROM consumption_period AS c WHERE c.point_id = p.point_id AND c.grain = 'year')
+
+-- name: new_runs
+INSERT INTO run (park_id, firm_id, cause, code_version, started)
+SELECT park_id, firm_id, cause, $4, $5 FROM unnest($1::int[], $2::int[], $3::text[]) AS u (park_id, firm_id, cause)
+RETURNING run_id, firm_id
+
+-- name: finish_runs
+UPDATE run SET finished = clock_timestamp(), waited_s = extract(epoch FROM clock_timestamp() - u.since)
+FROM unnest($1::bigint[], $2::timestamptz[]) AS u (run_id, since) WHERE run.run_id = u.run_id
+
+-- name: mark_results
+INSERT INTO dirty_firm (firm_id, grain, period, cause, since)
+SELECT * FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[])
 
 -- name: mark_firm
 -- Everything of a firm (or of one point of it, $2) is computed again.

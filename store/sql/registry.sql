@@ -84,16 +84,16 @@ FROM edge AS e JOIN firm AS f USING (firm_id) JOIN park AS p ON p.park_id = e.pa
 -- name: points_of_edges
 SELECT edge_id, point_id, firm_id, code, unit FROM point WHERE edge_id IS NOT NULL
 
--- name: points_of_firm
+-- name: points_of_firms
 SELECT point_id, firm_id, code, name_zh, name_en, kind, carrier, direction, unit, interval_s, label, product,
        rate_limit_per_h, unit_id
-FROM point WHERE firm_id = $1 ORDER BY point_id
+FROM point WHERE firm_id = ANY ($1::int[]) ORDER BY point_id
 
--- name: installations_of_firm
+-- name: installations_of_firms
 SELECT i.point_id, i.installation_id, i.serial, i.modulus, i.multiplier, i.valid_from, i.valid_to, i.first_reading,
        i.last_reading, i.resolution
 FROM installation AS i JOIN point AS p USING (point_id)
-WHERE p.firm_id = $1 ORDER BY i.point_id, i.valid_from
+WHERE p.firm_id = ANY ($1::int[]) ORDER BY i.point_id, i.valid_from
 
 -- name: registry_version
 -- Changes when a point or an edge is added or renamed: caches compare it.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from park.registers import Step
-from streams import process
+from streams import ledgers, process
 
 pytestmark = pytest.mark.stack
 
@@ -240,21 +240,21 @@ async def test_what_is_wrong_with_one_firm_stops_no_other(world, monkeypatch) ->
     """A firm whose computation fails rests with its work kept; its neighbour is computed, and later it is as well."""
     await world.read("a", "E", quarters(3), [1, 2, 3])
     await world.read("b", "E", quarters(3), [1, 2, 3])
-    real = process.rebuild
+    real = ledgers.rebuild
 
     async def broken(connection, points, *arguments, **more):
         if points[0].point.point_id == world.points["a", "E"]:
             raise ValueError("planted")
         return await real(connection, points, *arguments, **more)
 
-    monkeypatch.setattr(process, "rebuild", broken)
+    monkeypatch.setattr(ledgers, "rebuild", broken)
     minute = process._Minute()
     await process.once(world.settings, world.pool, minute)
     assert await world.ledger("point_id", "measured") == [(world.points["b", "E"], 10.0)] * 2
     assert await world.connection.fetchval("SELECT count(*) FROM dirty") == 1
     await process.once(world.settings, world.pool, minute)  # it rests: not tried again at once
     assert len(minute.resting) == 1
-    monkeypatch.setattr(process, "rebuild", real)
+    monkeypatch.setattr(ledgers, "rebuild", real)
     await process.once(world.settings, world.pool)
     assert await world.connection.fetchval("SELECT count(*) FROM dirty") == 0
     assert len(await world.ledger("measured")) == 4
