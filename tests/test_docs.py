@@ -244,7 +244,7 @@ def test_the_two_readmes_say_the_same() -> None:
         text = text_of(page)
         links = [link for link in re.findall(r"\]\(([^)\s#]+)", text) if not link.startswith("README")]
         # The same picture in the page's own language.
-        links = [re.sub(r"\.(en|zh-CN)\.svg$", ".svg", link) for link in links]
+        links = [re.sub(r"\.(en|zh-CN)\.(svg|png)$", r".\2", link) for link in links]
         commands = [line.partition("#")[0].split() for block in _shell(text) for line in block.splitlines()]
         return {
             "levels": re.findall(r"^#+", prose_of(page), flags=re.MULTILINE),
