@@ -9,6 +9,7 @@ import msgspec
 
 from park.edits import Edit
 from park.points import Direction, Installation, Kind, Label, Point
+from store.emissions import set_limits
 from store.errors import UnknownNameError
 from store.graph import apply_relations
 from store.memberships import apply_memberships
@@ -159,6 +160,8 @@ async def _apply_point(
         await connection.execute(sql["delete_installations"], row["point_id"])
         await connection.executemany(sql["insert_installation"], [(row["point_id"], *fields) for fields in wanted])
         changed = True
+    if point.kind is Kind.GAUGE:
+        changed |= await set_limits(connection, row["point_id"], point.limits)
     if changed:
         await connection.execute(sql["mark_dirty_all"], row["point_id"], "park document")
     return changed
