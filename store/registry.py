@@ -17,6 +17,8 @@ from store.queries import queries
 from store.standings import apply_targets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from park.definition import FirmDefinition, InstallationDefinition, ParkDefinition, PointDefinition
     from store.pool import Connection
 
@@ -197,13 +199,19 @@ async def target_packs(connection: Connection, park_id: int) -> list[str]:
 
 async def metered_points(connection: Connection, firm_id: int) -> list[MeteredPoint]:
     """Return a firm's points with their meters."""
+    return await metered_points_of(connection, [firm_id])
+
+
+async def metered_points_of(connection: Connection, firm_ids: Sequence[int]) -> list[MeteredPoint]:
+    """Return the points of some firms with their meters, by point."""
+    firm_ids = list(firm_ids)
     sql = queries("registry")
     meters: dict[int, list[Installation]] = {}
-    for row in await connection.fetch(sql["installations_of_firm"], firm_id):
+    for row in await connection.fetch(sql["installations_of_firms"], firm_ids):
         fields = dict(row)
         meters.setdefault(fields.pop("point_id"), []).append(Installation(**fields))
     edits: dict[int, list[Edit]] = {}
-    for row in await connection.fetch(queries("edits")["of_firm"], firm_id):
+    for row in await connection.fetch(queries("edits")["of_firms"], firm_ids):
         fields = dict(row)
         edits.setdefault(fields.pop("point_id"), []).append(Edit(**fields))
     return [
@@ -225,7 +233,7 @@ async def metered_points(connection: Connection, firm_id: int) -> list[MeteredPo
             tuple(meters.get(row["point_id"], ())),
             tuple(edits.get(row["point_id"], ())),
         )
-        for row in await connection.fetch(sql["points_of_firm"], firm_id)
+        for row in await connection.fetch(sql["points_of_firms"], firm_ids)
     ]
 
 
