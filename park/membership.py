@@ -195,6 +195,8 @@ def group_ratio(
 ) -> Ratio:
     """Return a group's value as the ratio of its members' sums.
 
+    The database adds the same where there are many (`store/sql/memberships.sql`); a test holds the two together.
+
     Args:
         indicator: of all the ratios.
         group_id: becomes the subject of the result.

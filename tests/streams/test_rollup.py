@@ -12,12 +12,14 @@ import pytest
 
 from park.business import BusinessInput, InputKind, InputName, PriceBasis, report_period
 from park.definition import FirmDefinition, ParentDefinition, ParkDefinition, UnitDefinition
+from park.indicators import load_catalogue
 from park.membership import Group as GroupOf
-from park.membership import GroupDefinition, GroupKind, Membership, MembershipDefinition
+from park.membership import GroupDefinition, GroupKind, Membership, MembershipDefinition, group_ratio
 from park.points import Direction
 from store import business
 from store.memberships import groups
 from store.registry import apply_definition
+from streams.indicators import stored_ratio
 from streams.rollup import DAYS, parts_of, worth_keeping
 from streams.table import span_at
 from tests.streams.conftest import point, world_at
@@ -222,6 +224,34 @@ async def test_what_one_firm_hands_to_another_is_counted_once(database_url: str)
         assert await energy(world, "firm", "a", BEFORE) == pytest.approx(before)
 
 
+async def fill_month(world: World) -> None:
+    """Firm a's electricity and water of all of last month, and a little of this one."""
+    begin = datetime(LAST_MONTH.year, LAST_MONTH.month, 1, tzinfo=TZ)
+    end = datetime(FIRST.year, FIRST.month, 1, tzinfo=TZ) + timedelta(hours=1)
+    times = [begin + timedelta(minutes=15 * k) for k in range(int((end - begin) / timedelta(minutes=15)))]
+    for code in ("E", "F"):
+        await world.read("a", code, times, [100 + 0.25 * k for k in range(len(times))])
+
+
+@pytest.mark.stack
+async def test_a_member_for_part_of_a_year_counts_with_its_months(database_url: str) -> None:
+    """Who belonged last month alone adds last month to the group's year, as the pure sums say, and nothing else."""
+    last = [member(GroupKind.ZONE, "west", LAST_MONTH, FIRST)]
+    definition = replace_firm(DEFINITION, "a", zones=["east"], memberships=last)
+    async with park_at(database_url, definition) as world:
+        await fill_month(world)
+        await world.compute()
+        year = date(LAST_MONTH.year, 1, 1)
+        west = await value(world, "zone", "west", "electricity_use", "year", year)
+        of_month = await value(world, "firm", "a", "electricity_use", "month", LAST_MONTH)
+        assert west["numerator"] == pytest.approx(of_month["numerator"])
+        indicator = load_catalogue().by_id("electricity_use")
+        expected = group_ratio(indicator, 1, {}, {1: [stored_ratio(dict(of_month) | {"firm_id": 1})]})
+        assert west["value"] == pytest.approx(expected.value)
+        assert west["unit"] == expected.unit
+        assert (await value(world, "firm", "a", "electricity_use", "year", year))["reason"] == "coverage_too_low"
+
+
 def reported(kind: InputKind, month: date, amount: float, unit: str) -> BusinessInput:
     basis = PriceBasis.CURRENT if kind is InputKind.VALUE_ADDED else None
     name = InputName(kind, report_period("month", month), price_basis=basis)
@@ -231,13 +261,8 @@ def reported(kind: InputKind, month: date, amount: float, unit: str) -> Business
 @pytest.mark.stack
 async def test_a_report_that_comes_late_moves_intensity_and_keeps_what_was_said(database_url: str) -> None:
     """Entered, then revised: energy per value added follows, of the firm and its groups, each time as a revision."""
-    begin = datetime(LAST_MONTH.year, LAST_MONTH.month, 1, tzinfo=TZ).astimezone(UTC)
-    times = [begin + timedelta(hours=k) for k in range(int((NOW - begin) / timedelta(hours=1)))]
-    times = [t for t in times if t < datetime(FIRST.year, FIRST.month, 1, tzinfo=TZ) + timedelta(hours=1)]
     async with park_at(database_url) as world:
-        for code in ("E", "F"):
-            quarter = [t + timedelta(minutes=15 * k) for t in times for k in range(4)]
-            await world.read("a", code, quarter, [100 + 0.25 * k for k in range(len(quarter))])
+        await fill_month(world)
         await world.compute()
         asked = ("energy_per_value_added_current", "month", LAST_MONTH)
         park_id = await world.connection.fetchval("SELECT park_id FROM park WHERE code = 'q'")
