@@ -6,7 +6,7 @@ that people and topics use; applying a document again changes what differs and t
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  (msgspec resolves annotations at run time)
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -47,6 +47,15 @@ class ParentDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     valid_to: datetime | None = None
 
 
+class LimitDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What an outlet's permit allows its hourly means, in the point's unit, on `[valid_from, valid_to)`."""
+
+    hourly: float
+    source: str
+    valid_from: date = date.min
+    valid_to: date = date.max
+
+
 class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One series. `product` names what a product counter counts; a virtual point has a formula and no edge."""
 
@@ -68,6 +77,7 @@ class PointDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     parents: list[ParentDefinition] = []
     role: Role = Role.LOAD
     loss_share: float = 0.0
+    limits: list[LimitDefinition] = []
 
 
 class UnitDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -203,6 +213,7 @@ def _check_point(file: str, at: str, point: PointDefinition, edges: list[str], u
             check_carrier_unit(point.carrier, point.unit)
     except UnitError as error:
         raise DataFileError(file, f"{at}.unit", str(error)) from None
+    _check_limits(file, f"{at}.limits", point)
     ordered = sorted(point.installations, key=lambda meter: meter.valid_from)
     for k, meter in enumerate(ordered):
         if meter.valid_from.tzinfo is None or (meter.valid_to is not None and meter.valid_to.tzinfo is None):
@@ -223,3 +234,17 @@ def _unique(file: str, field: str, codes: list[str]) -> None:
     twice = {code for code in codes if codes.count(code) > 1}
     if twice:
         raise DataFileError(file, field, f"named twice: {', '.join(sorted(twice))}")
+
+
+def _check_limits(file: str, at: str, point: PointDefinition) -> None:
+    """Only a concentration is held against a limit, and one limit at a time."""
+    if point.limits and (point.kind is not Kind.GAUGE or not unit(point.unit).dimension.startswith("concentration")):
+        raise DataFileError(file, at, "only a gauge of a concentration (mg/m3, mg/L) has a limit")
+    ordered = sorted(point.limits, key=lambda limit: limit.valid_from)
+    for n, limit in enumerate(ordered):
+        if not 0 < limit.hourly < float("inf"):
+            raise DataFileError(file, f"{at}.hourly", f"{limit.hourly}: a positive number is expected")
+        if limit.valid_to <= limit.valid_from or (n and limit.valid_from < ordered[n - 1].valid_to):
+            raise DataFileError(
+                file, f"{at}.valid_from", f"{limit.valid_from}: limits overlap, or end before they begin"
+            )

@@ -10,6 +10,7 @@ import numpy as np
 
 from park.calendar import BUCKET_S, period, to_us
 from park.demand import mean_power_kw
+from park.evaluation import PointSource
 from park.points import Direction
 from park.units import conversion
 from store import indicators as store
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from park.calendar import Grain
-    from park.evaluation import PointSource
     from store.pool import Connection
 
 GRAINS: Final = ("day", "month", "year")
@@ -47,10 +47,20 @@ class Wanted:
     spans: list[tuple[str, datetime, datetime]]
     found: dict[tuple[str, datetime], Demand] = field(default_factory=dict)
 
+    @property
+    def sources(self) -> tuple[PointSource, ...]:
+        """Return the demand in kW, and times the hours in kWh, as sources; none without a meter."""
+        points = tuple(meter.point_id for meter in self.meters)
+        return tuple(
+            PointSource(points[0], carrier, Direction.INTERNAL, unit, made_of=points)
+            for carrier, unit in (("max_demand", "kW"), ("demand_hours", "kWh"))
+            if points
+        )
+
 
 def mains(sources: Sequence[PointSource]) -> tuple[PointSource, ...]:
     """Return the meters of bought electricity."""
-    return tuple(s for s in sources if s.carrier == "electricity" and s.direction is Direction.IN)
+    return tuple(s for s in sources if s.carrier == "electricity" and s.direction is Direction.IN and not s.made_of)
 
 
 async def find(connection: Connection, wanted: Sequence[Wanted]) -> None:

@@ -22,7 +22,7 @@ from park.ratios import LeftOut, Product, Ratio
 from park.reasons import Undefined
 from store import indicators as store
 from store.indicators import StoredValue, Subject, ValueRow
-from streams import demand, lines, reported
+from streams import compliance, demand, lines, reported
 from streams.metrics import stage
 from streams.programs import BUCKET, firm_program
 from streams.table import Span, Table, span_at, table_of
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
+
+    from numpy.typing import NDArray
 
     from store.pool import Connection
 
@@ -90,11 +92,13 @@ async def evaluate_firms(connection: Connection, work: Sequence[Work], *, now: d
         fresh = await _fresh(connection, work)
     with stage("indicators.demand"):
         demands = await _demands(connection, work, sources)
+        outlets = await compliance.find(connection, [(each.firm_id, each.tz, each.spans) for each in work])
     out: list[str] = []
     with stage("indicators.evaluate"):
         for each in work:
             told = each.causes == {READING} and each.firm_id not in fresh
-            out += _of_firm(each, tuple(sources[each.firm_id]), table, demands[each.firm_id], now, told=told)
+            derived = _Derived(demands[each.firm_id], outlets[each.firm_id])
+            out += _of_firm(each, tuple(sources[each.firm_id]), table, derived, now, told=told)
     with stage("indicators.reported"):
         wanted = [(each, _reported(each, fresh, now)) for each in work]
         some = [(each, spans) for each, spans in wanted if spans]
@@ -141,8 +145,36 @@ async def _demands(
     return wanted
 
 
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """What is worked out for a firm beside what its points moved."""
+
+    demand: demand.Wanted
+    outlets: compliance.Outlets
+
+    @property
+    def sources(self) -> tuple[PointSource, ...]:
+        """Return it as sources, in the order of `rows`."""
+        return (*self.demand.sources, *self.outlets.sources)
+
+    def rows(self, spans: Sequence[Span], elapsed_s: NDArray[np.float64]) -> list[tuple[NDArray[np.float64], ...]]:
+        """Return quantity and measured seconds of each source, by span."""
+        out: list[tuple[NDArray[np.float64], ...]] = []
+        if self.demand.sources:
+            found = [self.demand.found.get((span.grain, span.start)) for span in spans]
+            kw = np.array([np.nan if one is None else one.kw for one in found])
+            covered = np.array([0.0 if one is None else one.covered_s for one in found])
+            out += [(kw, covered), (kw * elapsed_s / 3600, covered)]
+        if self.outlets.sources:
+            counts = [self.outlets.found.get((span.grain, span.start)) for span in spans]
+            valid = np.array([np.nan if one is None else one.valid for one in counts])
+            compliant = np.array([np.nan if one is None else one.compliant for one in counts])
+            out += [(valid, elapsed_s), (compliant, elapsed_s)]
+        return out
+
+
 def _of_firm(
-    work: Work, sources: tuple[PointSource, ...], table: Table, demands: demand.Wanted, now: datetime, *, told: bool
+    work: Work, sources: tuple[PointSource, ...], table: Table, derived: _Derived, now: datetime, *, told: bool
 ) -> list[str]:
     """Return the lines to write of one firm; `told`: what it has no points for was said before."""
     factors = load_factors()
@@ -150,35 +182,28 @@ def _of_firm(
     for span in work.spans:
         eras.setdefault(factors.era(span.start.astimezone(work.tz).date()), []).append(span)
     out: list[str] = []
-    with_demand = bool(demands.meters)
     for spans in eras.values():
-        ready = firm_program(sources, spans[0].start.astimezone(work.tz).date(), with_demand=with_demand)
-        moved = _quantities(sources, table, spans, demands if with_demand else None, now)
+        ready = firm_program((*sources, *derived.sources), spans[0].start.astimezone(work.tz).date())
+        moved = _quantities(sources, table, spans, derived, now)
         keys = [(span.grain, span.start, span.end <= now) for span in spans]
         out += lines.lines(work, ready, run(ready.program, moved), moved, keys, told=told)
     return out
 
 
 def _quantities(
-    sources: Sequence[PointSource],
-    table: Table,
-    spans: Sequence[Span],
-    demands: demand.Wanted | None,
-    now: datetime,
+    sources: Sequence[PointSource], table: Table, spans: Sequence[Span], derived: _Derived, now: datetime
 ) -> Quantities:
-    rows = [table.row[source.point_id] for source in sources]
-    columns = [table.column[span.grain, span.start] for span in spans]
-    place = np.ix_(rows, columns)
-    elapsed = np.array([max((min(span.end, now) - span.start).total_seconds(), 0.0) for span in spans])
+    place = np.ix_(
+        [table.row[source.point_id] for source in sources],
+        [table.column[span.grain, span.start] for span in spans],
+    )
+    elapsed = np.array([span.elapsed_s(now) for span in spans])
     quantity, measured, estimated = table.quantity[place], table.measured_s[place], table.estimated_s[place]
-    if demands is not None:
-        found = [demands.found.get((span.grain, span.start)) for span in spans]
-        kw = np.array([np.nan if one is None else one.kw for one in found])
-        covered = np.array([0.0 if one is None else one.covered_s for one in found])
-        nothing = np.zeros(len(spans))
-        quantity = np.vstack([quantity, kw, kw * elapsed / 3600])
-        measured = np.vstack([measured, covered, covered])
-        estimated = np.vstack([estimated, nothing, nothing])
+    more = derived.rows(spans, elapsed)
+    if more:
+        quantity = np.vstack([quantity, *(row[0] for row in more)])
+        measured = np.vstack([measured, *(row[1] for row in more)])
+        estimated = np.vstack([estimated, np.zeros((len(more), len(spans)))])
     return Quantities(quantity, measured, estimated, elapsed)
 
 

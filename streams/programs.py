@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from park.evaluation import REASONS, PointSource, Program, compile_lines
 from park.factors import load_factors
 from park.indicators import load_catalogue
-from park.points import Direction
 from park.reasons import Undefined
 
 if TYPE_CHECKING:
@@ -44,24 +43,15 @@ class Ready:
     basis: tuple[str, ...]
 
 
-def firm_program(sources: tuple[PointSource, ...], on: date, *, with_demand: bool) -> Ready:
-    """Return the indicators of a firm with these points, at the factors of a day.
-
-    With `with_demand` two rows follow those of the points: the maximum demand in kW, and times the hours in kWh.
-    """
-    return _ready(sources, load_factors().era(on), with_demand)
+def firm_program(sources: tuple[PointSource, ...], on: date) -> Ready:
+    """Return the indicators of a firm with these points and derived quantities, at the factors of a day."""
+    return _ready(sources, load_factors().era(on))
 
 
 @lru_cache(maxsize=2048)
-def _ready(sources: tuple[PointSource, ...], era: int, with_demand: bool) -> Ready:  # noqa: FBT001  (a cache's key)
+def _ready(sources: tuple[PointSource, ...], era: int) -> Ready:
     registry = load_factors()
     on = registry.turns[era - 1] if era else date.min
-    if with_demand:
-        mains = tuple(s.point_id for s in sources if s.carrier == "electricity" and s.direction is Direction.IN)
-        sources += tuple(
-            PointSource(mains[0], carrier, Direction.INTERNAL, unit, made_of=mains)
-            for carrier, unit in (("max_demand", "kW"), ("demand_hours", "kWh"))
-        )
     program = compile_lines(load_catalogue().indicators, sources, registry, on=on, points=True)
     return Ready(
         program,

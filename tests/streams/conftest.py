@@ -105,9 +105,9 @@ class World:
 
 
 @asynccontextmanager
-async def world_at(database_url: str) -> AsyncIterator[World]:
+async def world_at(database_url: str, definition: ParkDefinition | None = None) -> AsyncIterator[World]:
     """A park of two firms and a school that answers for both first target packs, in a migrated database."""
-    definition = ParkDefinition(
+    definition = definition or ParkDefinition(
         code="p",
         name_zh="园",
         name_en="Park",
@@ -138,3 +138,9 @@ async def world(database_url: str) -> AsyncIterator[World]:
 def world_in() -> Any:
     """`world_at`, for tests that bring a server of their own."""
     return world_at
+
+
+@pytest.fixture
+def firm_of() -> Any:
+    """`firm`, for tests that describe a park of their own."""
+    return firm

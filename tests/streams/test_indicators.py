@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from park.business import BusinessInput, InputKind, InputName, PriceBasis, parse_report_period
 from park.calendar import period, periods
+from park.definition import LimitDefinition, ParkDefinition, PointDefinition, load_definition
+from park.errors import DataFileError
+from park.points import Direction, Kind
 from store import business
 from store.ledger import WaitingFirm
+from store.registry import apply_definition
 from streams.process import pass_values_of
 
 pytestmark = pytest.mark.stack
@@ -296,3 +301,57 @@ async def test_a_factor_that_was_never_compared_says_so_in_every_value(world) ->
         assert carbon["lineage"]["factors"][0]["id"].startswith("electricity-co2-chongqing")
         energy = await value(world, scope, "comprehensive_energy_equivalent")
         assert energy["lineage"]["verified"] is True, scope
+
+
+async def test_only_valid_hours_are_held_against_the_permit(database_url: str, world_in, firm_of) -> None:
+    """One hour of four above the limit, one marked: of three valid hours two comply; a late hour moves the day."""
+    limits = [LimitDefinition(hourly=100.0, source="permit 1", valid_from=date(2025, 1, 1))]
+    monitor = PointDefinition(
+        code="A",
+        name_zh="A",
+        name_en="A",
+        kind=Kind.GAUGE,
+        carrier="nox",
+        unit="mg/m3",
+        edge="gw1",
+        direction=Direction.OUT,
+        interval_s=3600,
+        limits=limits,
+    )
+    own = firm_of("a")
+    definition = ParkDefinition(
+        code="p", name_zh="园", name_en="Park", firms=[msgspec.structs.replace(own, points=[*own.points, monitor])]
+    )
+    async with world_in(database_url, definition) as world:
+        assert (await apply_definition(world.connection, definition)).recomputed_points == 0, "the same limits again"
+        day = period("day", datetime.now(UTC) - timedelta(days=2), CQ).start
+        ends = [day + timedelta(hours=k) for k in (1, 2, 3, 4)]
+        await world.read("a", "A", ends, [80.0, 120.0, 500.0, 90.0])
+        await world.connection.execute("UPDATE reading SET quality = 2 WHERE value = 500")
+        await world.compute()
+        found = await row(world, "emission_compliance_rate", "day", day)
+        assert (found["numerator"], found["denominator"]) == (2.0, 3.0)
+        assert found["lineage"]["points"] == [world.points["a", "A"]]
+        midnight = period("day", day, CQ).end
+        await world.read("a", "A", [midnight], [99.0])
+        await world.compute()
+        after = await row(world, "emission_compliance_rate", "day", day)
+        assert (after["numerator"], after["denominator"], after["revision"]) == (3.0, 4.0, 1)
+        month = await row(world, "emission_compliance_rate", "month", period("month", day, CQ).start)
+        assert (month["numerator"], month["denominator"]) == (3.0, 4.0)
+
+
+def test_a_limit_is_for_concentrations_and_limits_do_not_overlap() -> None:
+    """A meter of mass has no concentration to hold against a permit; two limits on one day are refused."""
+    two = "limits: [{hourly: 50, source: a, valid_to: 2025-01-01}, {hourly: 30, source: b, valid_from: 2024-06-01}]"
+    for point, says in (
+        ("kind: register, carrier: nox, unit: kg, limits: [{hourly: 50, source: permit}]", "only a gauge"),
+        (f"kind: gauge, carrier: nox, unit: mg/m3, {two}", "overlap"),
+        ("kind: gauge, carrier: nox, unit: mg/m3, limits: [{hourly: -1, source: permit}]", "positive"),
+    ):
+        text = (
+            "code: p\nname_zh: 园\nname_en: P\nfirms:\n- code: a\n  name_zh: a\n  name_en: a\n  industry: x\n"
+            f"  edges: [g]\n  points:\n  - {{code: A, name_zh: a, name_en: a, edge: g, {point}}}\n"
+        )
+        with pytest.raises(DataFileError, match=says):
+            load_definition(text, "p.yaml")
