@@ -81,7 +81,6 @@ class Firm:
         demand_step: how far the dials' steps can move it.
         hours: of the period.
         year: calendar year, which decides yearly coefficients.
-        reported: amounts that count, by kind and key; empty: nothing was reported.
     """
 
     sources: Sequence[Source]
@@ -89,19 +88,18 @@ class Firm:
     year: int
     demand_kwh: float | None = None
     demand_step: float = 0.0
-    reported: Mapping[tuple[str, str], float] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
 
     def sum(
         self, factors: Mapping[str, float] | Iterable[str], weights: Mapping[str, float], *, required: bool = False
-    ) -> _Sum:
+    ) -> Sum:
         """Add up what the points of some carriers moved, by direction, each times its factor."""
         by = dict(factors) if isinstance(factors, dict) else dict.fromkeys(factors, 1.0)
         found = [s for s in self.sources if s.carrier in by and s.direction in weights]
         self.used |= {s.row for s in found}
         if required and not found:
             raise Unknowable("no_points")
-        return _Sum(len(found), math.fsum(weights[s.direction] * by[s.carrier] * s.quantity for s in found))
+        return Sum(len(found), math.fsum(weights[s.direction] * by[s.carrier] * s.quantity for s in found))
 
     def product(self) -> float:
         """Return what was made, of one kind; raises `Unknowable`."""
@@ -115,12 +113,14 @@ class Firm:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum:
+class Sum:
+    """A sum over points, and how many there were."""
+
     points: int
     total: float
 
-    def __add__(self, other: _Sum) -> _Sum:
-        return _Sum(self.points + other.points, self.total + other.total)
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.points + other.points, self.total + other.total)
 
     @property
     def known(self) -> float:
@@ -130,14 +130,16 @@ class _Sum:
         return self.total
 
 
-def _of_year(series: Mapping[int, float], year: int) -> float:
+def of_year(series: Mapping[int, float], year: int) -> float:
+    """Return the coefficient of a year; one not published yet takes the last."""
     past = [known for known in series if known <= year]
     if not past:
         raise Unknowable("no_factor")
     return series[max(past)]
 
 
-def _ratio(numerator: float, denominator: float, *, none: str = "zero_denominator", percent: bool = False) -> float:
+def ratio(numerator: float, denominator: float, *, none: str = "zero_denominator", percent: bool = False) -> float:
+    """Return a quotient, or raise `Unknowable`: with `none` where nothing divides, beyond 0 to 100 % as implausible."""
     if denominator <= 0:
         raise Unknowable(none)
     value = numerator / denominator * (100 if percent else 1)
@@ -146,70 +148,74 @@ def _ratio(numerator: float, denominator: float, *, none: str = "zero_denominato
     return value
 
 
-def _energy(firm: Firm, *, equal: bool = False) -> _Sum:
-    power = _of_year(COAL_RATE, firm.year) if equal else KGCE["electricity"]
+def energy(firm: Firm, *, equal: bool = False) -> Sum:
+    """Return net input as standard coal, kgce."""
+    power = of_year(COAL_RATE, firm.year) if equal else KGCE["electricity"]
     made = dict.fromkeys(_MADE, KGCE["electricity"])
     return firm.sum(KGCE | {"electricity": power}, _NET) + firm.sum(made, _INSIDE)
 
 
-def _burnt(firm: Firm) -> _Sum:
+def burnt(firm: Firm) -> Sum:
+    """Return CO2 of fuels, kg."""
     return firm.sum({"natural_gas": GAS_KGCO2}, _NET)
 
 
-def _bought(firm: Firm, power: float) -> _Sum:
+def bought(firm: Firm, power: float) -> Sum:
+    """Return CO2 of bought electricity at `power` kg/kWh, and of bought steam and heat, kg."""
     return firm.sum({"electricity": power, "steam": STEAM_KGCO2, "heat": HEAT_KGCO2}, _NET)
 
 
 def _per_tce(firm: Firm, power: float) -> float:
-    carbon = (_burnt(firm) + _bought(firm, power)).known
-    return _ratio(carbon, _energy(firm).known)
+    carbon = (burnt(firm) + bought(firm, power)).known
+    return ratio(carbon, energy(firm).known)
 
 
-def _fresh(firm: Firm) -> float:
+def fresh(firm: Firm) -> float:
+    """Return fresh water taken in, m3."""
     return firm.sum(("fresh_water",), _NET, required=True).total
 
 
 def _reuse(firm: Firm, carriers: Sequence[str]) -> float:
     again = firm.sum(carriers, _INSIDE).total
-    fresh = _fresh(firm)
-    return _ratio(again, fresh + firm.sum(_REUSED, _INSIDE).total, percent=True)
+    taken = fresh(firm)
+    return ratio(again, taken + firm.sum(_REUSED, _INSIDE).total, percent=True)
 
 
 def _loop(firm: Firm, again: Sequence[str], fresh: str) -> float:
     passed = firm.sum(again, _INSIDE, required=True).total
     makeup = firm.sum((fresh,), {"in": 1.0, "internal": 1.0}, required=True).total
-    return _ratio(passed, passed + makeup, percent=True)
+    return ratio(passed, passed + makeup, percent=True)
 
 
 def _with_media(firm: Firm) -> float:
-    return (_energy(firm) + firm.sum({"fresh_water": WATER_KGCE}, _NET)).known
+    return (energy(firm) + firm.sum({"fresh_water": WATER_KGCE}, _NET)).known
 
 
 def _returned(firm: Firm) -> float:
     back = firm.sum(("condensate",), _INSIDE, required=True).total
     steam_t = firm.sum(("steam",), {"in": 1.0, "internal": 1.0}, required=True).total / 1000
-    return _ratio(back, steam_t, percent=True)
+    return ratio(back, steam_t, percent=True)
 
 
 def _of_treated(firm: Firm) -> float:
     taken = firm.sum(("reclaimed_water",), {"in": 1.0}, required=True).total
-    return _ratio(taken, firm.sum(("treated_wastewater",), _ANY, required=True).total, percent=True)
+    return ratio(taken, firm.sum(("treated_wastewater",), _ANY, required=True).total, percent=True)
 
 
 def _leaked(firm: Firm) -> float:
     leaked = firm.sum(("leaked_water",), _ANY, required=True).total
-    return _ratio(leaked, _fresh(firm), percent=True)
+    return ratio(leaked, fresh(firm), percent=True)
 
 
 def _clean(firm: Firm, *, renewable: bool) -> float:
     made = firm.sum(dict.fromkeys(_MADE, KGCE["electricity"]), _INSIDE).total
     clean = made if renewable else made + firm.sum({"natural_gas": KGCE["natural_gas"]}, _NET).total
-    return _ratio(clean, _energy(firm).known, percent=True)
+    return ratio(clean, energy(firm).known, percent=True)
 
 
 def _unconventional(firm: Firm) -> float:
     other = firm.sum(("reclaimed_water", "rain_water"), {"in": 1.0}).total
-    return _ratio(other, _fresh(firm) + other, percent=True)
+    return ratio(other, fresh(firm) + other, percent=True)
 
 
 def _demand(firm: Firm) -> float:
@@ -221,7 +227,7 @@ def _demand(firm: Firm) -> float:
 
 def _load_factor(firm: Firm) -> float:
     used = firm.sum(("electricity",), {"in": 1.0}, required=True).total
-    return _ratio(used, _demand(firm) * firm.hours, percent=True)
+    return ratio(used, _demand(firm) * firm.hours, percent=True)
 
 
 def _power_factor(firm: Firm) -> float:
@@ -251,9 +257,9 @@ def _discharged(carrier: str) -> Callable[[Firm], float]:
 
 
 TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
-    "comprehensive_energy_equivalent": lambda f: _energy(f).known,
-    "comprehensive_energy_equal": lambda f: _energy(f, equal=True).known,
-    "energy_per_product": lambda f: _ratio(_energy(f).known, f.product(), none="no_production"),
+    "comprehensive_energy_equivalent": lambda f: energy(f).known,
+    "comprehensive_energy_equal": lambda f: energy(f, equal=True).known,
+    "energy_per_product": lambda f: ratio(energy(f).known, f.product(), none="no_production"),
     "comprehensive_energy_media": _with_media,
     "electricity_use": _electricity,
     "clean_energy_share": lambda f: _clean(f, renewable=False),
@@ -261,7 +267,7 @@ TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
     "maximum_demand": _demand,
     "load_factor": _load_factor,
     "power_factor": _power_factor,
-    "fresh_water_intake": _fresh,
+    "fresh_water_intake": fresh,
     "water_reuse_rate": lambda f: _reuse(f, _REUSED),
     "water_circulating_rate": lambda f: _reuse(f, _RECIRCULATED),
     "water_cascade_rate": lambda f: _reuse(f, ("cascaded_water",)),
@@ -271,7 +277,7 @@ TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
         f, ("direct_recirculated_water",), "direct_cooling_makeup_water"
     ),
     "process_water_reuse_rate": lambda f: _loop(f, ("recycled_water", "cascaded_water"), "process_fresh_water"),
-    "wastewater_reuse_rate": lambda f: _ratio(
+    "wastewater_reuse_rate": lambda f: ratio(
         f.sum(("recycled_water",), _INSIDE).total,
         f.sum(("recycled_water",), _INSIDE).total + f.sum(("wastewater",), {"out": 1.0}, required=True).total,
         percent=True,
@@ -282,11 +288,11 @@ TRUTHS: Final[Mapping[str, Callable[[Firm], float]]] = {
     "water_leakage_rate": _leaked,
     "water_balance_closure": _closure,
     "wastewater_discharge": _discharged("wastewater"),
-    "water_per_product": lambda f: _ratio(_fresh(f), f.product(), none="no_production"),
-    "co2_scope_1": lambda f: _burnt(f).total,
-    "co2_scope_2_location": lambda f: _bought(f, _of_year(GRID, f.year)).known,
-    "co2_scope_2_national": lambda f: _bought(f, _of_year(NATION, f.year)).known,
-    "co2_per_tce": lambda f: _per_tce(f, _of_year(GRID, f.year)),
+    "water_per_product": lambda f: ratio(fresh(f), f.product(), none="no_production"),
+    "co2_scope_1": lambda f: burnt(f).total,
+    "co2_scope_2_location": lambda f: bought(f, of_year(GRID, f.year)).known,
+    "co2_scope_2_national": lambda f: bought(f, of_year(NATION, f.year)).known,
+    "co2_per_tce": lambda f: _per_tce(f, of_year(GRID, f.year)),
     "zero_carbon_park_energy_carbon": lambda f: _per_tce(f, ZERO_CARBON_PARK),
     "so2_discharge": _discharged("so2"),
     "nox_discharge": _discharged("nox"),
@@ -315,23 +321,28 @@ class Expected:
 
 def expected(indicator_id: str, firm: Firm) -> Expected:
     """Return what an indicator truly is for a firm and period; the id must be one of `TRUTHS`."""
-    value, reason, rows = _value(indicator_id, firm)
+    return judged(TRUTHS[indicator_id], firm)
+
+
+def judged(formula: Callable[[Firm], float], firm: Firm) -> Expected:
+    """Return what a formula truly gives for a firm and period."""
+    value, reason, rows = _value(formula, firm)
     bound = 0.0
     if value is not None:
         for k, one in enumerate(firm.sources):
             if one.row in rows and one.step > 0:
                 moved = [*firm.sources[:k], replace(one, quantity=one.quantity + 2 * one.step), *firm.sources[k + 1 :]]
-                bound += _apart(value, _value(indicator_id, replace(firm, sources=moved, used=set()))[0])
+                bound += _apart(value, _value(formula, replace(firm, sources=moved, used=set()))[0])
         if firm.demand_kwh is not None and firm.demand_step > 0:
             more = replace(firm, demand_kwh=firm.demand_kwh + firm.demand_step, used=set())
-            bound += _apart(value, _value(indicator_id, more)[0])
+            bound += _apart(value, _value(formula, more)[0])
     return Expected(value, reason, 1.1 * bound, rows)
 
 
-def _value(indicator_id: str, firm: Firm) -> tuple[float | None, str | None, frozenset[int]]:
+def _value(formula: Callable[[Firm], float], firm: Firm) -> tuple[float | None, str | None, frozenset[int]]:
     firm.used.clear()
     try:
-        value = TRUTHS[indicator_id](firm)
+        value = formula(firm)
     except Unknowable as unknown:
         return None, unknown.reason, frozenset(firm.used)
     return value, None, frozenset(firm.used)

@@ -11,13 +11,13 @@ from cli.score.marks import buckets_of
 from park.calendar import BUCKET_US, Period, from_us, period, periods, to_us
 from park.indicators import Scope, load_catalogue
 from park.units import conversion
-from simulators.indicators import TRUTHS, Firm, source
+from simulators.indicators import TRUTHS, Firm, judged, source
 from simulators.indicators import Expected as TrueIndicator
-from simulators.indicators import expected as truth_of
+from simulators.reported import REPORTED, Books
 from simulators.truth import Expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ MIN_COVERAGE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class IndicatorMarks:
-    """Daily indicators of firms against what the simulators say that they truly are.
+    """Indicators of firms, by day and by whole month, against what the simulators say that they truly are.
 
     Attributes:
         compared: values and reasons; `values` of them are numbers from complete inputs.
@@ -39,7 +39,7 @@ class IndicatorMarks:
         worst: which value has the largest error.
         wrong: the first of those that are wrongly defined or undefined.
         judged: indicators that were compared.
-        not_judged: indicators of days and firms that the simulators do not know, or whose inputs nobody can know.
+        not_judged: indicators of firms, days and months that the simulators do not know, or nobody can.
     """
 
     compared: int
@@ -53,33 +53,43 @@ class IndicatorMarks:
 
 
 def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInfo) -> IndicatorMarks:
-    """Compare daily values of firms with what the simulators say they truly are.
+    """Compare the values of firms, by day and by whole month, with what the simulators say they truly are.
 
-    Where all inputs of a day are known the value, or the reason for none, has to be the truth's. Where some are
+    Where all inputs of a period are known the value, or the reason for none, has to be the truth's. Where some are
     missing it has to be undefined if too little is left, and with the right reason. That a firm has no meter for an
     indicator is said of its year.
     """
     have = {(row["firm"], row["indicator_id"], row["grain"], row["period"]): row for row in held}
     first, last = from_us(int(truth.bucket_us[0])), from_us(int(truth.bucket_us[-1]) + BUCKET_US)
     days = [day for day in periods("day", first, last, tz) if day.start >= first and day.end <= last]
-    asked = [i for i in load_catalogue().indicators if Scope.FIRM in i.scopes and "day" in i.grains]
-    by: dict[str, list[int]] = {i.id: [0, 0] for i in asked if i.id in TRUTHS}
+    months = [month for month in periods("month", first, last, tz) if month.start >= first and month.end <= last]
+    asked = [i for i in load_catalogue().indicators if Scope.FIRM in i.scopes and {"day", "month"} & {*i.grains}]
+    by: dict[str, list[int]] = {i.id: [0, 0] for i in asked if i.id in TRUTHS or i.id in REPORTED}
     wrong, worst, error_max = list[str](), "", 0.0
     for firm in sorted({point.firm for point in truth.points}):
         rows = [k for k, p in enumerate(truth.points) if p.firm == firm and p.kind != "gauge"]
-        for day in days:
-            inside = (truth.bucket_us >= to_us(day.start)) & (truth.bucket_us < to_us(day.end))
-            true_firm = _firm(truth, rows, inside, day, tz)
-            year = period("year", day.start, tz).start
+        for span in [*days, *months]:
+            inside = (truth.bucket_us >= to_us(span.start)) & (truth.bucket_us < to_us(span.end))
+            true_firm = _firm(truth, rows, inside, span, tz)
+            formulas = dict(TRUTHS)
+            if span.grain == "month":
+                told = books(truth, firm, span, tz)
+                formulas |= {name: _told(formula, told) for name, formula in REPORTED.items()}
+            year = period("year", span.start, tz).start
             for indicator_id, counts in by.items():
-                right = truth_of(indicator_id, true_firm)
-                row = have.get((firm, indicator_id, "day", day.start))
-                if row is None and right.reason == "no_points":
+                if indicator_id not in formulas:
+                    continue
+                right = judged(formulas[indicator_id], true_firm)
+                row = have.get((firm, indicator_id, span.grain, span.start))
+                if row is None and right.reason in _SAID_ONCE:
                     row = have.get((firm, indicator_id, "year", year))
+                    if row is not None and row["reason"] in {*_SAID_ONCE, "months_missing"}:
+                        counts[0] += 1
+                        continue
                 accepted = _accepted(truth, right, inside, quarters=indicator_id in _OF_QUARTERS)
                 if accepted is None:
                     continue  # what the platform cannot know is not held against it here
-                name = f"{firm} {indicator_id} {day.start.astimezone(tz):%Y-%m-%d}"
+                name = f"{firm} {indicator_id} {span.grain} {span.start.astimezone(tz):%Y-%m-%d}"
                 counts[0] += 1
                 if row is None or row["reason"] not in accepted.reasons:
                     said = "nothing" if row is None else row["reason"] or row["value"]
@@ -98,6 +108,24 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
         wrong=tuple(wrong[:20]),
         judged=tuple(sorted(i for i, counts in by.items() if counts[0])),
         not_judged=tuple(sorted(i.id for i in asked if not by.get(i.id, [0])[0])),
+    )
+
+
+def _told(formula: Callable[[Firm, Books], float], told: Books) -> Callable[[Firm], float]:
+    return lambda firm: formula(firm, told)
+
+
+def books(truth: Truth, firm: str, month: Period, tz: ZoneInfo) -> Books:
+    """Return what a firm reported of a month: the last report of each name."""
+    first = month.start.astimezone(tz).date()
+    mine = [one for one in truth.reports if one.firm == firm and one.grain == "month" and one.start == first]
+    industry = next(row.industry for row in truth.park.firms if row.code == firm)
+    fitting = [d for d in truth.deflators if d.year == first.year and d.industry in {"*", industry}]
+    return Books(
+        first.year,
+        {(one.kind, one.key, one.price_basis, one.price_year): one.amount for one in mine},
+        {d.base_year: d.value for d in sorted(fitting, key=lambda d: d.industry != "*")},
+        frozenset(p.product for p in truth.points if p.firm == firm and p.carrier == "product" and p.product),
     )
 
 
@@ -123,8 +151,10 @@ def _firm(truth: Truth, rows: Sequence[int], inside: NDArray[np.bool_], day: Per
 
 
 _OF_QUARTERS: Final = {"maximum_demand", "load_factor"}
-_STRUCTURAL: Final = {"no_points", "unlike_products", "no_factor"}
+_STRUCTURAL: Final = {"no_points", "unlike_products", "no_factor", "not_reported", "no_deflator"}
 """Reasons that no reading can change."""
+_SAID_ONCE: Final = {"no_points", "not_reported"}
+"""Reasons that the platform gives for a year, and not for each of its periods."""
 
 
 @dataclass(frozen=True, slots=True)
