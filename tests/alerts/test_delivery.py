@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.channels import open_channels
-from alerts.delivery import Delivery, pause_s
+from alerts.delivery import Delivery, pause_s, rung_within
 from store.pool import open_pool
 
 if TYPE_CHECKING:
@@ -80,6 +80,27 @@ def test_pauses_grow_and_are_bounded(attempts: int, chance: float) -> None:
     pause = pause_s(attempts, chance, first_s=5, longest_s=900)
     assert 2.5 <= pause <= 900
     assert pause_s(attempts + 1, chance, first_s=5, longest_s=900) >= pause
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancellation_that_comes_with_the_bell_is_not_lost(turns: int) -> None:
+    """Told to stop in any turn of the loop after the bell rang, it stops; `asyncio.wait_for` would go on for ever."""
+    bell = asyncio.Event()
+
+    async def work() -> None:
+        while True:
+            bell.clear()
+            await rung_within(bell, 60)
+
+    task = asyncio.create_task(work())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    bell.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=5)
+    assert done
 
 
 @stack
