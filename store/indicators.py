@@ -302,11 +302,6 @@ async def firm_values(
     return [dict(row) for row in rows]
 
 
-async def givers(connection: Connection, firm_id: int) -> list[int]:
-    """Return the firms behind whose meters a firm takes something: their values change with its readings."""
-    return [row["firm_id"] for row in await connection.fetch(queries("indicators")["givers"], firm_id)]
-
-
 async def mark_values(
     connection: Connection, firm_id: int, touched: Sequence[tuple[str, datetime]], cause: str, since: datetime | None
 ) -> None:

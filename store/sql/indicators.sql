@@ -14,12 +14,6 @@ WHERE giver.firm_id = ANY ($1::int[]) AND taker.firm_id <> giver.firm_id AND giv
     AND taker.kind <> 'gauge' AND taker.carrier <> 'product' AND e.valid_to = 'infinity'
 ORDER BY firm_id, point_id
 
--- name: givers
--- Firms behind whose meters a firm takes something.
-SELECT DISTINCT giver.firm_id
-FROM point_parent AS e JOIN point AS giver ON giver.point_id = e.parent_id JOIN point AS taker ON taker.point_id = e.point_id
-WHERE taker.firm_id = $1 AND giver.firm_id <> $1 AND giver.direction <> 'out' AND e.valid_to = 'infinity'
-
 -- name: amounts
 -- What some points moved in some periods of one grain; measured and estimated together, NaN where neither is known.
 SELECT c.point_id, c.period, coalesce(c.measured + coalesce(c.estimated, 0), c.estimated, 'NaN') AS quantity,
