@@ -148,7 +148,7 @@ def list_all(park: OfPark = None, settings: SettingsFile = None, json_output: Js
             one["min_severity"],
             "; ".join(one["areas"]) or None,
             one["quiet"],
-            f"{one['hourly_limit']}/h",
+            None if one["hourly_limit"] >= 100_000 else f"{one['hourly_limit']}/h",
             "on call" if one["on_call_only"] else None,
             ", ".join(one["digests"]) or None,
             f"FAILS: {one['failing']}" if one["failing"] else None,
@@ -220,7 +220,7 @@ def times(
     ] = None,
     loud: Annotated[Severity | None, typer.Option(help="From this severity on, quiet hours do not hold.")] = None,
     hourly_limit: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="So many messages an hour; the rest comes as one summary.")
+        int | None, typer.Option(min=1, max=100_000, help="So many messages an hour; the rest comes as one summary.")
     ] = None,
     on_call_only: Annotated[
         bool | None, typer.Option("--on-call-only/--always", help="Only while a calendar has them on duty.")

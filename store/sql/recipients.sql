@@ -18,8 +18,9 @@ FROM recipient AS r JOIN park AS p USING (park_id) LEFT JOIN firm AS f ON f.firm
 WHERE r.removed IS NULL AND ($1::text IS NULL OR p.code = $1) ORDER BY r.recipient_id
 
 -- name: add_recipient
-INSERT INTO recipient (park_id, firm_id, name, channel, address, locale, min_severity)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- A limit is there for people: a machine is not tired by messages.
+INSERT INTO recipient (park_id, firm_id, name, channel, address, locale, min_severity, hourly_limit)
+VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $4 = 'webhook' THEN 100000 ELSE 30 END)
 ON CONFLICT (park_id, firm_id, channel, address) DO UPDATE SET name = $3, locale = $6, min_severity = $7
 RETURNING recipient_id
 

@@ -82,3 +82,17 @@ async def test_messages_on_their_way_to_a_removed_recipient_are_given_up_and_kep
     rows = await connection.fetch("SELECT dedupe_key, state FROM outbox ORDER BY outbox_id")
     assert [tuple(row) for row in rows] == [("delivered", "delivered"), ("waiting", "expired")]
     assert await outbox.claim(connection, NOW + timedelta(hours=1), limit=9, lease_s=1) == []
+
+
+async def test_people_have_a_limit_from_the_start_and_machines_do_not(park) -> None:
+    """Thirty an hour for who reads, as good as none for a webhook; changing the name keeps what was set."""
+    connection, park_id = park
+    hook = await add(connection, park_id, "http://x/")
+    mail = await recipients.add_recipient(
+        connection, park_id=park_id, firm_id=None, name="m", channel="email", address="m@park.example"
+    )
+    limits = {one.recipient_id: one.hourly_limit for one in await recipients.list_recipients(connection)}
+    assert limits == {hook: 100_000, mail: 30}
+    await recipients.set_times(connection, hook, hourly_limit=5)
+    assert await add(connection, park_id, "http://x/") == hook
+    assert (await recipients.recipient(connection, hook)).hourly_limit == 5
