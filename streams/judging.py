@@ -14,6 +14,7 @@ from park.projection import Projection, lost_after, needed_rest, project
 from park.reasons import Undefined
 from park.standing import Standing, decline, effective, monday, threshold, undefined, unjudgeable
 from park.targets import Comparator
+from park.trends import refused
 from park.verdicts import cumulative, hold, per_year, rank
 from streams.evidence import is_daily, year_of
 
@@ -40,6 +41,8 @@ class Judged:
     coverage: float | None = None
     projected_for: datetime | None = None
     lineage: dict[str, Any] = field(default_factory=dict)
+    base: Ratio | None = None
+    """The base year's own value, where the baseline was measured."""
 
 
 def judge(target: Target, subject: Subject, evidence: Evidence) -> Judged:
@@ -59,13 +62,13 @@ def judge(target: Target, subject: Subject, evidence: Evidence) -> Judged:
     lineage: dict[str, Any] = {"indicator": indicator.id, "catalogue": load_catalogue().version}
     if whose != subject:
         lineage["subject"] = list(whose)
-    target = _with_measured_base(target, whose, evidence, lineage)
+    target, base = _with_measured_base(target, whose, evidence, lineage)
     year = evidence.period
     row = evidence.years.get((whose, indicator.id), {}).get(evidence.year)
     found = Judged(
         target, undefined(target, Undefined.NO_DATA, now), target.unit, year.start, evidence.finished is not None
     )
-    found.lineage = lineage
+    found.lineage, found.base = lineage, base
     so_far: Ratio | None = None
     if row is not None:
         so_far = evidence.ratio(whose, row)
@@ -77,7 +80,7 @@ def judge(target: Target, subject: Subject, evidence: Evidence) -> Judged:
     if reason is None and indicator.form is not Form.RATIO:
         reason = Undefined.NOT_JUDGED
     if reason is None and target.comparator is Comparator.CUMULATIVE_DECLINE and not indicator.trend:
-        reason = Undefined.NOT_FOR_TREND
+        reason = Undefined.NOT_FOR_TREND  # before any value is there to compare
     if reason is None and so_far is not None and _other_product(target, indicator.unit, so_far):
         reason = Undefined.UNLIKE_PRODUCTS
     if reason is not None:
@@ -98,21 +101,23 @@ def judge(target: Target, subject: Subject, evidence: Evidence) -> Judged:
     return _level(found, whose, so_far, year, evidence)
 
 
-def _with_measured_base(target: Target, whose: Subject, evidence: Evidence, lineage: dict[str, Any]) -> Target:
+def _with_measured_base(
+    target: Target, whose: Subject, evidence: Evidence, lineage: dict[str, Any]
+) -> tuple[Target, Ratio | None]:
     """Take the base year's own finished value where neither plan nor park gave one."""
     if target.base_value is not None:
         lineage["baseline"] = {"from": "given", "year": target.base_year}
-        return target
+        return target, None
     if target.base_year is None or target.indicator is None:
-        return target
+        return target, None
     row = evidence.years.get((whose, target.indicator), {}).get(target.base_year)
     if row is None or not row["closed"]:
-        return target
+        return target, None
     ratio = evidence.ratio(whose, row)
     if ratio.value is None:
-        return target
-    lineage["baseline"] = {"from": "measured", "year": target.base_year, "price_year": ratio.price_year, **_named(row)}
-    return msgspec.structs.replace(target, base_value=ratio.value)
+        return target, None
+    lineage["baseline"] = {"from": "measured", "year": target.base_year, **_named(row)}
+    return msgspec.structs.replace(target, base_value=ratio.value), ratio
 
 
 def _level(found: Judged, whose: Subject, so_far: Ratio, year: Period, evidence: Evidence) -> Judged:
@@ -185,9 +190,11 @@ def _decline(found: Judged, whose: Subject, so_far: Ratio | None, evidence: Evid
     assert target.indicator is not None
     base_end = year_of(target.base_year, evidence.tz).end
     low = high = None
+    compared = [] if found.base is None else [found.base]
     twelve = None if evidence.finished else _twelve_months(whose, target.indicator, evidence)
     if twelve is not None:
         ratio, end, rows = twelve
+        compared += [evidence.ratio(whose, row) for row in reversed(rows)]
         found.lineage["window"], found.lineage["values"] = "twelve_months", [_named(row) for row in rows]
         elapsed = (end - base_end).total_seconds() / 86_400 / YEAR_D
     elif so_far is not None and so_far.value is not None and evidence.year > target.base_year:
@@ -214,9 +221,10 @@ def _decline(found: Judged, whose: Subject, so_far: Ratio | None, evidence: Evid
         row = years[max(closed)]
         ratio, elapsed = evidence.ratio(whose, row), float(max(closed) - target.base_year)
         found.lineage["window"], found.lineage["values"] = "finished_year", [_named(row)]
-    based = found.lineage.get("baseline", {}).get("price_year")
-    if based is not None and ratio.price_year is not None and based != ratio.price_year:
-        found.standing = undefined(target, Undefined.UNLIKE_PRICES, now, value=ratio.value)
+    why = refused([*compared, ratio])
+    if why is not None:
+        found.lineage["refused"] = why.detail
+        found.standing = undefined(target, why.reason, now, value=ratio.value)
         return found
     found.standing = decline(target, ratio, elapsed_years=elapsed, as_of=now, low=low, high=high)
     found.projected_for = year_of(target.target_year, evidence.tz).end
@@ -236,7 +244,7 @@ def _twelve_months(
             return None
         rows.append(row)
     ratios = [evidence.ratio(whose, row) for row in rows]
-    if len({(ratio.price_year, ratio.product) for ratio in ratios}) > 1:
+    if len({ratio.product for ratio in ratios}) > 1:
         return None
     denominator = sum(row["denominator"] for row in rows)
     if denominator <= 0:

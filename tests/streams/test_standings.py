@@ -290,6 +290,7 @@ async def test_trap_5_a_baseline_in_other_prices_is_refused(stage: Stage) -> Non
     await months(stage, 0.40, price_year=2025)
     row = (await stage.judge())[ENERGY]
     assert (row["state"], row["reason"]) == ("undefined", "unlike_prices")
+    assert "2020 and 2025" in row["lineage"]["refused"]
 
 
 async def test_without_twelve_months_the_running_year_is_projected(stage: Stage) -> None:
