@@ -17,7 +17,7 @@ from store.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from store.pool import Connection
 
@@ -162,7 +162,14 @@ class BoardValue:
 
 @dataclass(frozen=True, slots=True)
 class BoardStanding:
-    """A standing with the target as its pack says it (`target`: empty where the pack is not kept)."""
+    """A standing with the target as its pack says it (`target`: empty where the pack is not kept).
+
+    Attributes:
+        unit: of value, target_value, required and projection; None: as the target or its indicator says.
+        projection_low, projection_high: the interval around the projection.
+        needed_rate: % a year by which the value must move from here to the target.
+        miss_week: Monday of the week in which the target is or will be missed for good.
+    """
 
     standing_id: int
     firm_id: int | None
@@ -176,10 +183,15 @@ class BoardStanding:
     reason: str | None
     sentence_zh: str
     sentence_en: str
+    unit: str | None
     value: float | None
     target_value: float | None
     required: float | None
     projection: float | None
+    projection_low: float | None
+    projection_high: float | None
+    needed_rate: float | None
+    miss_week: date | None
     target: dict[str, Any]
     pack_zh: str | None
     pack_en: str | None

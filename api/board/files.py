@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -25,9 +26,10 @@ PAGE: Final = "index.html"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file; the tag changes with its contents."""
+    """One file; the tag changes with its contents. `packed` is the body in gzip, None where that saves little."""
 
     body: bytes
+    packed: bytes | None
     media_type: str
     etag: str
 
@@ -40,5 +42,6 @@ def assets() -> dict[str, Asset]:
         kind = _TYPES.get(file.name.rpartition(".")[2])
         if kind is not None:
             body = file.read_bytes()
-            found[file.name] = Asset(body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+            packed = gzip.compress(body, 6, mtime=0) if len(body) > 4096 else None
+            found[file.name] = Asset(body, packed, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
     return found

@@ -48,7 +48,7 @@ def _standing(row: BoardStanding, below: Mapping[str, Sequence[int]], year: Span
     indicator = _indicator(target.get("indicator"))
     decline = target.get("comparator") == "cumulative_decline"
     # A decline's numbers are levels of the indicator; the target's own unit is that of the decline.
-    unit = (indicator.unit if indicator is not None else "") if decline else target.get("unit", "")
+    unit = row.unit or ((indicator.unit if indicator is not None else "") if decline else target.get("unit", ""))
     query = [("scope", row.scope), ("scope_id", str(row.scope_id)), ("pack_id", row.pack_id)]
     href = None
     if indicator is not None:
@@ -73,6 +73,10 @@ def _standing(row: BoardStanding, below: Mapping[str, Sequence[int]], year: Span
         "goal": tidy(row.target_value),
         "required": tidy(row.required),
         "projection": tidy(row.projection),
+        "low": tidy(row.projection_low),
+        "high": tidy(row.projection_high),
+        "needed_rate": tidy(row.needed_rate) if row.state in {"at_risk", "off"} else None,
+        "miss_week": row.miss_week,
         # To the minute: a standing is computed again every few seconds, and nobody reads its seconds.
         "as_of": row.as_of.replace(second=0, microsecond=0),
         "firms": {state: sorted(below[state]) for state in ORDER if below.get(state)},

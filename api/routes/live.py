@@ -40,9 +40,11 @@ async def file(request: Request, name: str) -> Response:
 
 def _file(request: Request, name: str, headers: dict[str, str]) -> Response:
     asset = assets()[name]
-    headers = {**headers, "ETag": asset.etag, "Cache-Control": "no-cache"}
+    headers = {**headers, "ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if request.headers.get("if-none-match") == asset.etag:
         return Response(status_code=304, headers=headers)
+    if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.packed, media_type=asset.media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(asset.body, media_type=asset.media_type, headers=headers)
 
 

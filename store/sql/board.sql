@@ -80,7 +80,8 @@ ORDER BY v.indicator_id, v.grain, v.period
 -- name: standings
 -- With the target as its pack says it; a pack that is not kept leaves the target's own words out.
 SELECT s.standing_id, s.firm_id, s.scope, s.scope_id, s.pack_id, s.pack_version, s.target_id, s.as_of, s.state,
-       s.reason, s.sentence_zh, s.sentence_en, s.value, s.target_value, s.required, s.projection,
+       s.reason, s.sentence_zh, s.sentence_en, s.unit, s.value, s.target_value, s.required, s.projection,
+       s.projection_low, s.projection_high, s.needed_rate, s.miss_week,
        coalesce(x.body, '{}') AS target, tp.body ->> 'name_zh' AS pack_zh, tp.body ->> 'name_en' AS pack_en
 FROM standing AS s
 LEFT JOIN target_pack AS tp ON tp.pack_id = s.pack_id AND tp.version = s.pack_version

@@ -218,7 +218,9 @@ def standing(**more: Any) -> BoardStanding:
     given = {
         "standing_id": 1, "firm_id": None, "scope": "park", "scope_id": 1, "pack_id": "p", "pack_version": 1,
         "target_id": "t", "as_of": NOW, "state": "off", "reason": None, "sentence_zh": "", "sentence_en": "",
-        "value": 88.0, "target_value": 90.0, "required": 90.0, "projection": 88.5, "pack_zh": None, "pack_en": None,
+        "value": 88.0, "target_value": 90.0, "required": 90.0, "unit": None, "projection_low": 88.0,
+        "projection_high": 89.0, "needed_rate": 1.5, "miss_week": None, "projection": 88.5,
+        "pack_zh": None, "pack_en": None,
         "target": {"id": "t", "indicator": "water_reuse_rate", "name_zh": "率", "name_en": "Rate", "comparator": "ge",
                    "value": 90, "unit": "%", "target_year": 2025},
     }  # fmt: skip

@@ -112,6 +112,21 @@ async def test_the_documentation_loads_nothing_from_another_host_and_runs_no_scr
                 assert (await client.get(address)).status_code == 200
 
 
+async def test_the_boards_files_are_packed_and_asked_for_once(app) -> None:
+    """The chart library travels small, and a browser that has a file is told that it is still the same."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        path = "/board/files/echarts.min.js"
+        packed, plain = await client.get(path), await client.get(path, headers={"Accept-Encoding": "identity"})
+        assert packed.content == plain.content
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        again = await client.get(path, headers={"If-None-Match": packed.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        page = await client.get("/")
+        assert page.headers["content-security-policy"].startswith("default-src 'self'")
+        for wrong in ("/board/files/nothing.js", "/board/files/..%2Ffiles.py", "/board/files/__init__.py"):
+            assert (await client.get(wrong)).status_code == 404
+
+
 async def test_the_default_pages_are_gone(app) -> None:
     """FastAPI's own pages load scripts from elsewhere; they are not served."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:

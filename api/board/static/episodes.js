@@ -24,7 +24,7 @@ let shown = {};
 /** One number: what it is, how large, how sure, and what to hold beside it. */
 function tile(key, title, big, marks, beside) {
   const text = big.textContent;
-  const made = h("div.tile", { "data-tile": key }, h("h3", {}, h("span", {}, title), h("small", {}, marks)), h("p.big", {}, big), h("p.more", {}, beside));
+  const made = h("div.tile", { "data-tile": key }, h("h2", {}, h("span", {}, title), h("small", {}, marks)), h("p.big", {}, big), h("p.more", {}, beside));
   if (shown[key] !== undefined && shown[key] !== text) made.classList.add("changed");
   shown[key] = text;
   return made;

@@ -1,5 +1,5 @@
 // Standings: what is off comes first; what is undefined says why.
-import { chips, explained, fill, glyph, h, nothing, num, said } from "./dom.js";
+import { chips, explained, fill, glyph, h, nothing, num, said, sized } from "./dom.js";
 import { called, short, w } from "./words.js";
 
 const ORDER = ["off", "at_risk", "undefined", "on_pace", "ahead"];
@@ -43,12 +43,17 @@ function row(item, head) {
     bullet(item),
     h("div.figures", {},
       h("span", {}, `${w("now_mark")} `, h("b", {}, explained(item.value_href, `v${item.id}`, called(item), num(item.value, item.unit)))),
-      item.projection === null ? null : h("span", {}, `${w("projected")} `, h("b", {}, num(item.projection, item.unit))),
+      item.projection === null ? null : h("span", {}, `${w("projected")} `, h("b", {}, num(item.projection, item.unit)), range(item)),
       item.required !== null && item.required !== item.goal ? h("span", {}, `${w("path_mark")} `, h("b", {}, num(item.required, item.unit))) : null,
       goal(item),
+      item.needed_rate ? h("span", {}, w("needed", { p: said(Math.abs(item.needed_rate), "%") })) : null,
+      item.miss_week ? h("span.off", {}, h("b", {}, w("missed", { d: item.miss_week }))) : null,
       firms(item, head)),
     chips(item));
 }
+
+/** Between what and what the projection may lie. */
+const range = (item) => (item.low === null || item.high === null ? null : ` (${sized(item.low, item.unit).text}–${sized(item.high, item.unit).text})`);
 
 function goal(item) {
   const sign = SIGNS[item.comparator];
@@ -71,7 +76,7 @@ function firms(item, head) {
 
 /** Where we are, where that leads, what the path asks for now, and the target, on one scale. */
 function bullet(item) {
-  const marks = [item.value, item.projection, item.required, item.goal].filter((v) => v !== null && v !== undefined);
+  const marks = [item.value, item.projection, item.required, item.goal, item.low, item.high].filter((v) => v !== null && v !== undefined);
   if (item.value === null || item.goal === null) return null;
   let [low, high] = [Math.min(...marks), Math.max(...marks)];
   const room = (high - low || Math.abs(high) || 1) * 0.25;
@@ -85,6 +90,7 @@ function bullet(item) {
   const label = [`${w("now_mark")} ${said(item.value, item.unit)}`, item.projection === null ? "" : `${w("projected")} ${said(item.projection, item.unit)}`,
     `${w("goal_mark")} ${said(item.goal, item.unit)}`].filter(Boolean).join(", ");
   return h("div.bullet", { role: "img", "aria-label": label }, good,
+    item.low === null || item.high === null ? null : h("span.range", { style: { left: at(item.low), width: `calc(${at(item.high)} - ${at(item.low)})` } }),
     h("span.way", { style: { left: at(a), width: `calc(${at(b)} - ${at(a)})` } }),
     item.required !== null && item.required !== item.goal ? h("span.mark.path", { style: { left: at(item.required) } }) : null,
     h("span.mark.goal", { style: { left: at(item.goal) } }),

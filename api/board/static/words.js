@@ -77,6 +77,8 @@ const WORDS = {
   goal_mark: ["目标", "target"],
   binding: ["约束性", "binding"],
   decline: ["较基期累计下降 {v} %", "{v} % below the base year"],
+  needed: ["此后每年需改善 {p}", "needs {p} a year from here"],
+  missed: ["{d} 当周起将无法达标", "out of reach from the week of {d}"],
   by_year: ["{y} 年", "by {y}"],
   firms_stand: ["企业", "Firms"],
   undefined_n: ["{n} 项无法判断，原因", "{n} undefined, and why"],
