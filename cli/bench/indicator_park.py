@@ -155,7 +155,8 @@ async def _lay_point(
     )
     await copy_new(connection, rows)
     for grain in GRAINS:
-        await copy_new_periods(connection, grain, roll(rows, grain, tz), _RUN)
+        periods = roll(rows, grain, tz)
+        await copy_new_periods(connection, grain, periods, np.full(len(periods.point_id), _RUN, np.int64))
 
 
 def wanted(laid: Laid, fine_hours: float) -> list[tuple[str, datetime]]:
