@@ -1,8 +1,9 @@
-"""One pass over the rules: samples in, episodes, transitions and outbox rows out.
+"""One pass over the rules: what is folded over event time (`alerts.history`), and what is read as time passes (here).
 
-Any number of workers may do the same at once. Each decides on one cause in one transaction that reserves the cause,
-reads its newest episode again, takes the step, and writes the transitions together with the messages that tell of
-them; so a worker that dies leaves either all of it or nothing, and another worker's samples come to the same.
+Any number of workers may do the same at once. For what is read as time passes, each decides on one cause in one
+transaction that reserves the cause, reads its newest episode again, takes the step, and writes the transitions together
+with the messages that tell of them; so a worker that dies leaves either all of it or nothing, and another worker's
+samples come to the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import structlog
 
 from alerts import message, metrics, readers, routing
 from alerts.engine import FINISHED, Progress, State, Transition, confirms, disproved, finish, is_lapse, lasting, step
-from alerts.rules import ActiveRule, IndicatorWindow, Rate, Silence, from_body, to_body
+from alerts.history import evaluate_waiting
+from alerts.kinds import Demand, IndicatorWindow, Rate, is_live
+from alerts.rules import ActiveRule, from_body, to_body
 from alerts.telling import tell
 from store import episodes
 
@@ -76,7 +79,7 @@ async def active_rules(connection: Connection, now: datetime) -> tuple[list[Acti
     found, unreadable = [], set()
     for row in await episodes.current_rules(connection, now):
         try:
-            found.append(ActiveRule(from_body(row.body), row.version))
+            found.append(ActiveRule(from_body(row.body), row.version, row.valid_from))
         except msgspec.ValidationError as error:
             unreadable.add(row.rule_id)
             _log.error("rule_unreadable", rule=row.rule_id, version=row.version, error=str(error))
@@ -109,8 +112,9 @@ async def evaluate(
         memory.looked = {cause: looked - late for cause, looked in memory.looked.items()}
     active, unreadable = await active_rules(connection, now)
     earliest = now - timedelta(seconds=settings.catch_up_s)
+    past = await evaluate_waiting(connection, settings, active, now, park_ids)
     watched: dict[str, tuple[ActiveRule, Subject]] = {}
-    for entry in active:
+    for entry in (entry for entry in active if is_live(entry.rule)):
         rule = entry.rule
         subjects = await readers.subjects(connection, rule, park_ids)
         causes = {subject.scope_id: message.cause_key(rule, subject) for subject in subjects}
@@ -131,12 +135,15 @@ async def evaluate(
             if lasting(before, outcome) or (unfinished and outcome.progress != before):
                 work = _Work(entry, subject, found, after[subject.scope_id])
                 done.transitions += await _advance(connection, settings, work, now)
-            if isinstance(rule, IndicatorWindow | Rate):
+            if isinstance(rule, IndicatorWindow | Rate | Demand):
                 memory.looked[cause] = found[-1].t
     if sweep:
         done.transitions += await _review(connection, settings, watched, now)
         if park_ids is None:
-            done.transitions += await _abandon(connection, watched, unreadable)
+            known = {entry.rule.id for entry in active} | unreadable
+            done.transitions += await _abandon(connection, watched, active, known)
+    done.subjects += past.firms + past.parks
+    done.transitions += past.transitions
     for _, state in done.transitions:
         metrics.TRANSITIONS.labels(state.value).inc()
     return done
@@ -245,7 +252,7 @@ async def _review(
     done = []
     for row in await episodes.reviewable(connection, now - timedelta(seconds=settings.review_s)):
         entry, subject = watched.get(row.cause_key, (None, None))
-        if entry is None or subject is None or isinstance(entry.rule, Silence) or entry.version != row.rule_version:
+        if entry is None or subject is None or entry.version != row.rule_version:
             continue  # a rule that was changed since does not judge what its former version saw
         rule, progress = entry.rule, progress_of(row)
         assert progress.opened is not None
@@ -300,13 +307,19 @@ async def _confirm(connection: Connection, cause: str, progress: Progress) -> No
 
 
 async def _abandon(
-    connection: Connection, watched: Mapping[str, tuple[ActiveRule, Subject]], unreadable: set[str]
+    connection: Connection,
+    watched: Mapping[str, tuple[ActiveRule, Subject]],
+    active: Sequence[ActiveRule],
+    known: set[str],
 ) -> list[tuple[str, State]]:
     """End what nobody watches any more: the rule has ended, or its firm has stopped. That is no news to anyone."""
     done = []
-    for row in await episodes.unfinished(connection):
-        if row.cause_key in watched or row.rule_id in unreadable:
-            continue
+    live = {entry.rule.id for entry in active if is_live(entry.rule)}
+    gone = {row.episode_id: row for row in await episodes.abandoned(connection, sorted(known))}
+    for row in await episodes.unfinished(connection) if live else ():
+        if row.rule_id in live and row.cause_key not in watched:
+            gone[row.episode_id] = row
+    for _, row in sorted(gone.items()):
         async with connection.transaction():
             current = await episodes.lock_newest(connection, row.cause_key)
             if current is None or current.episode_id != row.episode_id or State(current.state) in FINISHED:

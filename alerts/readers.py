@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from alerts.engine import Sample
-from alerts.rules import IndicatorThreshold, IndicatorWindow, Rate
-from alerts.windows import movement, ticks
+from alerts.kinds import Demand, IndicatorThreshold, IndicatorWindow, Rate
+from alerts.windows import forecast, movement, ticks
 from park.calendar import BUCKET_S, from_us, period, to_us, zone
 from park.errors import UnitError
 from park.factors import load_factors
 from park.indicators import load_catalogue
 from park.ratios import Amount, evaluate
 from store import samples as stored
+from store.samples import contracted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,9 +44,7 @@ _JUST_BEFORE: Final = timedelta(milliseconds=1)
 
 def scope_of(rule: Rule) -> str:
     """Return what a rule's subjects are: `park`, `firm` or `point`."""
-    if isinstance(rule, IndicatorThreshold):
-        return rule.scope
-    return "firm" if isinstance(rule, IndicatorWindow) else "point"
+    return rule.subject
 
 
 async def subjects(connection: Connection, rule: Rule, park_ids: list[int] | None) -> list[Subject]:
@@ -77,7 +76,8 @@ async def read(
         return await _indicator_windows(connection, rule, subjects, after, until)
     if isinstance(rule, Rate):
         return await _rates(connection, rule, subjects, after, until)
-    return await _silences(connection, subjects, after)
+    assert isinstance(rule, Demand)
+    return await _demands(connection, rule, subjects, after, until)
 
 
 async def _indicators(
@@ -243,17 +243,30 @@ async def _movements(
     return found
 
 
-async def _silences(connection: Connection, subjects: Sequence[Subject], after: Mapping[int, datetime]) -> Samples:
+async def _demands(
+    connection: Connection, rule: Demand, subjects: Sequence[Subject], after: Mapping[int, datetime], until: datetime
+) -> Samples:
+    """Return where the running quarter hour will end, in percent of the contracted demand."""
+    points = await stored.points(connection, [subject.scope_id for subject in subjects])
+    limits = await contracted(connection, list(points), until)
+    wanted = [m for m in points.values() if m.point.point_id in limits or rule.contract_kw is not None]
+    moved = await _movements(
+        connection, float(BUCKET_S), [(metered, after[metered.point.point_id]) for metered in wanted], until
+    )
+    every_us = int(rule.every_s * _US_PER_S)
     found: Samples = {}
-    for row in await stored.silences(connection, [subject.scope_id for subject in subjects]):
-        if row.clock <= after[row.scope_id]:
-            continue
-        age_s = (row.clock - row.newest).total_seconds()
-        detail = {
-            "unit": "intervals",
-            "interval_s": row.interval_s,
-            "age_s": age_s,
-            "newest": row.newest.isoformat(),
-        }
-        found[row.scope_id] = [Sample(row.clock, age_s / row.interval_s if row.online else None, detail=detail)]
+    for metered in wanted:
+        point_id = metered.point.point_id
+        limit = limits.get(point_id)
+        contract_kw = limit.value if limit is not None else rule.contract_kw
+        at = ticks(
+            to_us(after[point_id]), [moved[point_id].newest_us], every_us=every_us, window_us=int(rule.power_s * 1e6)
+        )
+        assert contract_kw is not None
+        values = forecast(moved[point_id], at, rule, contract_kw)
+        source = {} if limit is None else {"source_zh": limit.source_zh, "source_en": limit.source_en}
+        found[point_id] = [
+            Sample(from_us(t), value, coverage, detail=detail | source)
+            for t, (value, coverage, detail) in zip(at.tolist(), values, strict=True)
+        ]
     return found

@@ -1,160 +1,58 @@
-"""Alert rules as data: what opens an episode, what clears it, and for how long either must hold.
+"""Alert rules as data: read, checked, written to the database and back.
 
-A rule names its subject data by `kind`; the engine sees only samples. A new kind is one more struct here, one reader
-in `alerts.readers`, and needs no change in the engine.
+A rule names its data by `kind` (`alerts.kinds`); the engine sees only samples. A new kind is one more struct there, one
+function in `alerts.values`, and needs no change in the engine.
 """
 
 from __future__ import annotations
 
 import string
-from datetime import datetime
-from enum import StrEnum
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from alerts.kinds import (
+    Condition,
+    Demand,
+    IndicatorThreshold,
+    IndicatorWindow,
+    NightMinimum,
+    Quantity,
+    Rate,
+    Rule,
+    Rung,
+    Severity,
+    Silence,
+    Where,
+)
 from park import datafile
 from park.errors import DataFileError, IndicatorError
 from park.indicators import load_catalogue
 from park.units import CARRIERS
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 FILE: Final = "rules.toml"
 TITLE_FIELDS: Final = frozenset({"park", "firm", "subject", "limit", "unit"})
 
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-Grain = Literal["bucket", "hour", "day", "month", "year"]
-
-
-class Severity(StrEnum):
-    """How bad it is, mildest first."""
-
-    INFO = "info"
-    WARNING = "warning"
-    MAJOR = "major"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """Return the position on the ladder, 0 for the mildest."""
-        return list(Severity).index(self)
-
-
-class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`value < below` or `value > above`; exactly one is given."""
-
-    below: float | None = None
-    above: float | None = None
-
-    @property
-    def limit(self) -> float:
-        """Return the number that the value is held against."""
-        limit = self.below if self.below is not None else self.above
-        assert limit is not None
-        return limit
-
-    def met(self, value: float) -> bool:
-        """Tell whether a known value meets the condition."""
-        return value < self.below if self.below is not None else value > self.limit
-
-
-class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """To whom a rule applies; an empty list leaves the choice open.
-
-    `carriers` chooses points; for the rules of firms, the firms that have a point of one of them.
-    """
-
-    parks: tuple[str, ...] = ()
-    firms: tuple[str, ...] = ()
-    industries: tuple[str, ...] = ()
-    points: tuple[str, ...] = ()
-    carriers: tuple[str, ...] = ()
-
-
-class _Rule(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="kind"
-):
-    """What all rules share.
-
-    Attributes:
-        open, clear: when an episode begins and when it ends; between the two limits nothing changes (hysteresis).
-        hold_open_s, hold_clear_s: how long, in event time, either must hold, counted from the first sample showing it.
-        max_gap_s: two samples further apart than this say nothing about the time between them.
-        min_coverage: a sample with less is unknown, which neither opens nor clears.
-        source_zh, source_en: where the limit comes from, told to the reader.
-        title_zh, title_en: templates with `{park}`, `{firm}`, `{subject}`, `{limit}` and `{unit}`.
-        valid_from, valid_to: between which the rule holds, `valid_to` excluded; with a zone, such as +08:00.
-    """
-
-    id: str
-    severity: Severity
-    open: Condition
-    clear: Condition
-    title_zh: str
-    title_en: str
-    hold_open_s: float = 0.0
-    hold_clear_s: float = 0.0
-    max_gap_s: float = 3600.0
-    min_coverage: float = 0.8
-    source_zh: str = ""
-    source_en: str = ""
-    where: Where = Where()
-    valid_from: Instant | None = None
-    valid_to: Instant | None = None
-
-    @property
-    def provisional(self) -> bool:
-        """Tell whether it reads numbers of periods that have not ended."""
-        return False
-
-
-class IndicatorThreshold(_Rule, frozen=True, tag="indicator_threshold", kw_only=True):
-    """An indicator as the streams wrote it, of a firm or the park, per bucket, hour, day, month or year.
-
-    `running_after_s`: read a period that has not ended once so much of it has passed; None: ended periods only.
-    """
-
-    indicator: str
-    scope: Literal["firm", "park"] = "firm"
-    grain: Grain = "bucket"
-    running_after_s: float | None = None
-
-    @property
-    def provisional(self) -> bool:
-        """Tell whether it reads numbers of periods that have not ended."""
-        return self.running_after_s is not None
-
-
-class IndicatorWindow(_Rule, frozen=True, tag="indicator_window", kw_only=True):
-    """An indicator of a firm over the last `window_s` seconds, from the readings themselves, every `every_s`."""
-
-    indicator: str
-    window_s: float
-    every_s: float = 5.0
-
-
-class Rate(_Rule, frozen=True, tag="rate", kw_only=True):
-    """What a point moves per hour, averaged over the last `window_s` seconds, every `every_s`.
-
-    `per`: `hour` gives the point's unit per hour; `rate_limit` a percentage of the point's physical limit.
-    """
-
-    window_s: float
-    every_s: float = 5.0
-    per: Literal["hour", "rate_limit"] = "hour"
-
-
-class Silence(_Rule, frozen=True, tag="silence", kw_only=True):
-    """How many of its intervals a point's newest reading is old, while its edge is online.
-
-    Age is measured against the newest that the edge itself reported, so that catching up is not silence.
-    """
-
-
-Rule = IndicatorThreshold | IndicatorWindow | Rate | Silence
+__all__ = [
+    "ActiveRule",
+    "Condition",
+    "IndicatorThreshold",
+    "IndicatorWindow",
+    "Rate",
+    "Rule",
+    "Severity",
+    "Silence",
+    "Where",
+    "from_body",
+    "load",
+    "parse",
+    "to_body",
+]
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,10 +60,11 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActiveRule(msgspec.Struct, frozen=True):
-    """A rule and the version under which it stands in the database."""
+    """A rule and the version under which it stands in the database; `valid_from` None: it holds for all the past."""
 
     rule: Rule
     version: int
+    valid_from: datetime | None = None
 
 
 def load(path: Path | None = None) -> tuple[Rule, ...]:
@@ -220,6 +119,8 @@ def _check(rule: Rule, file: str, at: str) -> None:
     for carrier in rule.where.carriers:
         if carrier not in CARRIERS:
             raise DataFileError(file, f"{at}.where.carriers", f"unknown carrier {carrier!r}; see park/units.py")
+    for n, rung in enumerate(rule.ladder):
+        _check_rung(rule, rung, file, f"{at}.ladder[{n}]")
     for name in ("title_zh", "title_en"):
         _check_title(getattr(rule, name), file, f"{at}.{name}")
     if isinstance(rule, IndicatorThreshold | IndicatorWindow):
@@ -229,6 +130,19 @@ def _check(rule: Rule, file: str, at: str) -> None:
             raise DataFileError(file, f"{at}.indicator", str(error)) from None
     if isinstance(rule, IndicatorWindow | Rate) and not 0 < rule.every_s <= rule.window_s:
         raise DataFileError(file, f"{at}.every_s", "more than 0 and at most window_s")
+    if isinstance(rule, Demand) and not 0 < rule.every_s <= 900:
+        raise DataFileError(file, f"{at}.every_s", "more than 0 and at most 900")
+    if isinstance(rule, Quantity) and rule.buckets < 1:
+        raise DataFileError(file, f"{at}.buckets", "at least 1")
+    if isinstance(rule, NightMinimum | Quantity) and not 0 <= rule.quantile <= 1:
+        raise DataFileError(file, f"{at}.quantile", "a share from 0 to 1")
+
+
+def _check_rung(rule: Rule, rung: Rung, file: str, at: str) -> None:
+    if (rung.below is None) == (rung.above is None) or (rung.below is None) != (rule.open.below is None):
+        raise DataFileError(file, at, "give below or above, the same as in open")
+    if rung.severity.rank <= rule.severity.rank:
+        raise DataFileError(file, f"{at}.severity", f"must be worse than the rule's own, {rule.severity}")
 
 
 def _check_pair(rule: Rule, file: str, at: str) -> None:

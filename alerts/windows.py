@@ -7,11 +7,11 @@ The ledger's buckets are 15 minutes long; a stopped pump should be noticed in se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from park.calendar import to_us
+from park.calendar import BUCKET_S, to_us
 from park.points import Kind, Label, Quality
 from park.registers import US_PER_HOUR, Step, curve
 from park.units import consumed_unit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from alerts.kinds import Demand
     from store.registry import MeteredPoint
     from store.samples import Series
 
@@ -134,3 +135,42 @@ def ticks(after_us: int, newest_us: Sequence[int | None], *, every_us: int, wind
     horizon = max(min(told), patience) if len(told) == len(newest_us) else patience
     first = (after_us // every_us + 1) * every_us
     return np.arange(first, horizon + 1, every_us, dtype=np.int64)
+
+
+def forecast(
+    moved: Movement, at_us: Instants, rule: Demand, contract_kw: float
+) -> list[tuple[float | None, float, dict[str, Any]]]:
+    """Return where the quarter hour that holds each instant will end: `(percent of the contract, coverage, detail)`.
+
+    With E kWh used in t of T = 15 min and the power P of the last `power_s`, the demand will be (E + P·(T-t))/T; what
+    may still be drawn is P_need = (D·T - E)/(T-t). Unknown until `after_s` have passed.
+    """
+    quarter_us = BUCKET_S * _US_PER_S
+    found: list[tuple[float | None, float, dict[str, Any]]] = []
+    for t in at_us.tolist():
+        passed_us = t % quarter_us or quarter_us
+        if passed_us < rule.after_s * _US_PER_S:
+            found.append((None, 0.0, {}))
+            continue
+        instant = np.array([t], np.int64)
+        used, covered = moved.over(instant, passed_us)
+        recent, recent_s = moved.over(instant, int(rule.power_s * _US_PER_S))
+        coverage = float(covered[0]) * _US_PER_S / passed_us
+        if recent_s[0] <= 0:
+            found.append((None, coverage, {}))
+            continue
+        power_kw = float(recent[0]) / float(recent_s[0]) * 3600
+        left_h = (quarter_us - passed_us) / US_PER_HOUR
+        whole_h = quarter_us / US_PER_HOUR
+        demand_kw = (float(used[0]) + power_kw * left_h) / whole_h
+        need_kw = (contract_kw * whole_h - float(used[0])) / left_h if left_h > 0 else None
+        detail = {
+            "unit": "%",
+            "demand_kw": demand_kw,
+            "contract_kw": contract_kw,
+            "power_kw": power_kw,
+            "need_kw": need_kw,
+            "used_kwh": float(used[0]),
+        }
+        found.append((100.0 * demand_kw / contract_kw, coverage, detail))
+    return found

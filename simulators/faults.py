@@ -30,8 +30,7 @@ Alert = Literal[
     "water_reuse_low",
     "night_waste",
     "cooling_loss",
-    "base_load_high",
-    "intensity_worse",
+    "use_above_expected",
     "production_missing",
     "emission_exceedance",
 ]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _FORMAT: Final = 1
 _LATENCY_US: Final = (80_000, 250_000)
 _FUTURE_US: Final = 86_400_000_000
+_HOUR_US: Final = 3_600_000_000
 Message = Batch | Event | Status
 
 
@@ -210,6 +211,8 @@ class _FirmWork:
             elif name == "edge-offline":
                 yield Delivery(placed.start_us, status, Status(online=False, boot=boot, at=at_ms))
                 yield Delivery(placed.end_us, status, Status(online=True, boot=boot, at=placed.end_us // 1000))
+            elif name == "clock-drift":
+                yield from self._reported(status, placed, boot)
             elif name in {"clock-step-back", "clock-step-forward"}:
                 sign = -1 if name == "clock-step-back" else 1
                 for when_us, way in ((placed.start_us, sign), (placed.end_us, -sign)):
@@ -224,6 +227,16 @@ class _FirmWork:
                     event,
                     Event(kind="meter_swap", boot=boot, at=at_ms, point=point.code, body=_swap(self.firm, point)),
                 )
+
+    def _reported(self, status: str, placed: Placed, boot: str) -> Iterator[Delivery]:
+        """Yield the states in which a gateway that asks the time reports how far its clock is off, hour by hour."""
+        hours = np.arange(placed.start_us + _HOUR_US, placed.end_us, _HOUR_US, dtype=np.int64)
+        for at_us, ahead_us in zip(hours.tolist(), self.clock_ahead(hours).tolist(), strict=True):
+            at_ms, offset_ms = (at_us + ahead_us) // 1000, ahead_us // 1000
+            yield Delivery(at_us, status, Status(online=True, boot=boot, at=at_ms, clock_offset_ms=offset_ms))
+        yield Delivery(
+            placed.end_us, status, Status(online=True, boot=boot, at=placed.end_us // 1000, clock_offset_ms=0)
+        )
 
 
 def _swap(firm: SimulatedFirm, point: SimulatedPoint) -> dict[str, str | float | int | bool | None]:

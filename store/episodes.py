@@ -32,6 +32,7 @@ class RuleRow:
     rule_id: str
     version: int
     body: dict[str, Any]
+    valid_from: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class NewEpisode:
     severity: str
     title_zh: str
     title_en: str
+    escalate_after_s: float | None = None
+    covered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ async def insert_episode(connection: Connection, new: NewEpisode, state: Episode
         state.held_s,
         state.counting,
         state.confirmed,
+        new.escalate_after_s,
+        new.covered,
     )
     return episode_id
 
@@ -192,6 +197,47 @@ async def update_episode(connection: Connection, episode_id: int, state: Episode
         state.counting,
         state.confirmed,
     )
+
+
+async def revise(
+    connection: Connection, episode_id: int, state: EpisodeState, *, severity: str, covered: int, revised: bool
+) -> None:
+    """Bring an episode to what the fold says; the caller holds its lock. `revised`: what had been decided changes."""
+    await connection.execute(
+        queries("episodes")["revise"],
+        episode_id,
+        state.state,
+        state.began,
+        state.opened,
+        state.ended,
+        state.evidence,
+        state.seen,
+        severity,
+        covered,
+        revised,
+    )
+
+
+async def reaching(
+    connection: Connection,
+    park_id: int,
+    rule_ids: Sequence[str],
+    firm_ids: Sequence[int],
+    since: datetime,
+    *,
+    park_only: bool,
+) -> list[EpisodeRow]:
+    """Return and lock the episodes of some rules and firms (and of the park itself) that reach beyond an instant."""
+    rows = await connection.fetch(
+        queries("episodes")["reaching"], park_id, list(rule_ids), list(firm_ids), park_only, since
+    )
+    return [EpisodeRow(**dict(row)) for row in rows]
+
+
+async def abandoned(connection: Connection, rule_ids: Sequence[str]) -> list[EpisodeRow]:
+    """Return unfinished episodes that nobody watches: of other rules than these, or of a firm that has stopped."""
+    rows = await connection.fetch(queries("episodes")["abandoned"], list(rule_ids))
+    return [EpisodeRow(**dict(row)) for row in rows]
 
 
 async def delete_pending(connection: Connection, episode_id: int) -> None:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a rule watches: a park, a firm or a point, with the names that people know it by."""
+    """What a rule watches: a park, zone, firm, edge, unit or point, with the names that people know it by.
+
+    An edge, unit or zone stands in the place of the point. `part` tells causes of one subject and rule apart, such as
+    the targets of a standing.
+    """
 
     scope: str
     scope_id: int
@@ -39,6 +43,7 @@ class Subject:
     point_code: str | None
     point_zh: str | None
     point_en: str | None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,6 @@ class IndicatorRow:
     closed: bool
     revision: int
     run_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceRow:
-    """How old a point's newest reading is on its edge's own clock."""
-
-    scope_id: int
-    newest: datetime
-    interval_s: int
-    online: bool
-    clock: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +168,16 @@ async def readings(connection: Connection, since: Mapping[int, datetime], until:
     return found
 
 
-async def silences(connection: Connection, point_ids: Collection[int]) -> list[SilenceRow]:
-    """Return the age of points that have read at least once and whose edge has told its state."""
-    rows = await connection.fetch(queries("samples")["silences"], list(point_ids))
-    return [SilenceRow(**dict(row)) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Contracted:
+    """A contracted demand, in kW, and where it is written."""
+
+    value: float
+    source_zh: str
+    source_en: str
+
+
+async def contracted(connection: Connection, point_ids: Collection[int], at: datetime) -> dict[int, Contracted]:
+    """Return the contracted demand of the points that have one at an instant."""
+    rows = await connection.fetch(queries("samples")["contracted"], list(point_ids), at)
+    return {row["point_id"]: Contracted(row["value"], row["source_zh"], row["source_en"]) for row in rows}

@@ -12,7 +12,7 @@ from park.calendar import BUCKET_US, from_us, to_us
 from simulators.truth import Expected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,30 @@ if TYPE_CHECKING:
 _FULL_S: Final = 899.5
 _SLACK_US: Final = 2 * BUCKET_US
 """How long after a fault an episode may still be opened by it."""
+_LONGEST_SAMPLE_US: Final = 3_600_000_000
+"""The longest time that one sample of a fault of an instant may speak of."""
+_DAILY: Final = frozenset({"completeness_low"})
+"""Told at the end of the day in which it happened."""
+_LATE: Final = frozenset(
+    {
+        "hours-late",
+        "thirty-days-late",
+        "out-of-order",
+        "duplicates",
+        "broker-restart",
+        "gap-with-catch-up",
+        "edge-offline",
+    }
+)
+CONSEQUENCES: Final[Mapping[str, Sequence[str]]] = {
+    "dead-meter": ("completeness_low", "water_reuse_low"),
+    "gap": ("completeness_low",),
+    "edge-restart-state-lost": ("edge_offline", "completeness_low", "production_missing"),
+    "reuse-pump-stop": ("water_reuse_collapse", "water_reuse_low_park"),
+    "water-leak-burst": ("fresh_water_flow_high",),
+    "future-times": ("completeness_low",),
+}
+"""What a fault truly causes beside the episode that should tell of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +103,11 @@ class AlertMarks:
     """Episodes against faults that should have caused one. None where nothing was to be found.
 
     Attributes:
-        retracted_missing: None: which episodes late data disprove is not judged yet.
+        wrong_recipient: messages about one firm that went to another.
+        retracted: episodes that late or corrected data disproved, and that were taken back.
+        retracted_missing: episodes that late data disprove and that stand all the same.
+        by_rule: the same for each kind.
+        false_episodes, missed: which they are.
     """
 
     expected: int
@@ -88,9 +116,12 @@ class AlertMarks:
     recall: float | None
     duplicates: int
     wrong_recipient: int
-    retracted_missing: int | None
+    retracted: int
+    retracted_missing: int
     time_to_detect_median_s: float | None
     by_rule: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
+    false_episodes: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,49 +240,107 @@ def _wrong(expected: NDArray[np.uint8], state: NDArray[np.int64]) -> NDArray[np.
 
 
 def mark_alerts(truth: Truth, episodes: Sequence[Mapping[str, Any]], stray: int) -> AlertMarks:
-    """Match episodes with the faults that should have caused one: same kind, same firm, begun while it lasted."""
+    """Match episodes with the faults that should have caused one: same kind, same firm, begun while it lasted.
+
+    An episode that a fault truly causes beside its own is neither right nor false. One that stands although nothing but
+    the lateness of data ever spoke for it was disproved by what came later, and should have been retracted.
+    """
     wanted = [fault for fault in truth.faults if fault.alert is not None]
     causes: dict[int, list[Mapping[str, Any]]] = {k: [] for k in range(len(wanted))}
     false: list[Mapping[str, Any]] = []
-    for episode in episodes:
+    retracted = 0
+    for episode in sorted(episodes, key=lambda e: (e["began"], e["episode_id"])):
         if episode["state"] == "retracted":
+            retracted += 1
             continue
-        fits = [k for k, fault in enumerate(wanted) if _fits(fault, episode)]
+        fits = [k for k, fault in enumerate(wanted) if _fits(fault, str(fault.alert), episode)]
         if fits:
-            causes[min(fits, key=lambda k: len(causes[k]))].append(episode)
-        else:
+            # The same point rather than the same firm, and one that has none yet rather than one that has.
+            best = min(fits, key=lambda k: (wanted[k].point != episode["point"], len(causes[k])))
+            causes[best].append(episode)
+        elif not any(
+            _fits(fault, also, episode) for fault in truth.faults for also in CONSEQUENCES.get(fault.fault, ())
+        ):
             false.append(episode)
     found = {k: matches for k, matches in causes.items() if matches}
-    delays = [
-        (min(e["opened"] for e in matches) - from_us(wanted[k].start_us)).total_seconds()
+    delays = {
+        k: (min(e["opened"] for e in matches) - from_us(wanted[k].start_us)).total_seconds()
         for k, matches in found.items()
-    ]
-    right = sum(len(matches) for matches in found.values())
-    rules = sorted({str(fault.alert) for fault in wanted} | {str(e["rule_id"]) for e in false})
+    }
+    missing = [e for e in false if any(_only_late(fault, e) for fault in truth.faults)]
+    kinds = sorted({str(fault.alert) for fault in wanted} | {_kind(e, wanted) for e in false})
+    whole = _rates(range(len(wanted)), causes, false, missing, delays)
     return AlertMarks(
         expected=len(wanted),
-        episodes=right + len(false),
-        precision=right / (right + len(false)) if right + len(false) else None,
-        recall=len(found) / len(wanted) if wanted else None,
-        duplicates=sum(len(matches) - 1 for matches in found.values()),
+        episodes=sum(map(len, causes.values())) + len(false),
+        precision=whole["precision"],
+        recall=whole["recall"],
+        duplicates=int(whole["duplicates"] or 0),
         wrong_recipient=stray,
-        retracted_missing=None,
-        time_to_detect_median_s=statistics.median(delays) if delays else None,
+        retracted=retracted,
+        retracted_missing=len(missing),
+        time_to_detect_median_s=whole["time_to_detect_median_s"],
         by_rule={
-            rule: {
-                "expected": sum(fault.alert == rule for fault in wanted),
-                "found": sum(wanted[k].alert == rule for k in found),
-                "false": sum(e["rule_id"] == rule for e in false),
-            }
-            for rule in rules
+            kind: _rates(
+                [k for k, fault in enumerate(wanted) if fault.alert == kind],
+                causes,
+                [e for e in false if _kind(e, wanted) == kind],
+                [e for e in missing if _kind(e, wanted) == kind],
+                delays,
+            )
+            for kind in kinds
         },
+        false_episodes=tuple(
+            f"{e['rule_id']} {e['firm']} {e['point'] or ''} {e['began']:%Y-%m-%d %H:%M}Z" for e in false
+        ),
+        missed=tuple(f"{wanted[k].alert} {wanted[k].firm} {wanted[k].fault}" for k in causes if k not in found),
     )
 
 
-def _fits(fault: FaultTruth, episode: Mapping[str, Any]) -> bool:
+def _rates(
+    faults: Iterable[int],
+    causes: Mapping[int, Sequence[Mapping[str, Any]]],
+    false: Sequence[Mapping[str, Any]],
+    missing: Sequence[Mapping[str, Any]],
+    delays: Mapping[int, float],
+) -> dict[str, float | int | None]:
+    chosen = list(faults)
+    right = sum(len(causes[k]) for k in chosen)
+    found = [k for k in chosen if causes[k]]
+    return {
+        "expected": len(chosen),
+        "found": len(found),
+        "false": len(false),
+        "precision": right / (right + len(false)) if right + len(false) else None,
+        "recall": len(found) / len(chosen) if chosen else None,
+        "duplicates": right - len(found),
+        "retracted_missing": len(missing),
+        "time_to_detect_median_s": statistics.median(delays[k] for k in found) if found else None,
+    }
+
+
+def _kind(episode: Mapping[str, Any], wanted: Sequence[FaultTruth]) -> str:
+    """Return the kind that an episode counts as: several rules may look for one."""
+    rule = str(episode["rule_id"])
+    kinds = {str(fault.alert) for fault in wanted}
+    return max((kind for kind in kinds if rule.startswith(kind)), key=len, default=rule)
+
+
+def _fits(fault: FaultTruth, kind: str, episode: Mapping[str, Any]) -> bool:
+    began_us = to_us(episode["began"]) - (24 * _LONGEST_SAMPLE_US if kind in _DAILY else 0)
+    return (
+        str(episode["rule_id"]).startswith(kind)
+        and episode["firm"] in ({fault.firm, None} if kind == "water_reuse_low_park" else {fault.firm})
+        and fault.start_us - _SLACK_US <= began_us <= max(fault.end_us, fault.start_us + _LONGEST_SAMPLE_US) + _SLACK_US
+    )
+
+
+def _only_late(fault: FaultTruth, episode: Mapping[str, Any]) -> bool:
+    """Tell whether an episode lies where data only came late: all is known by now, and nothing was wrong."""
     began_us = to_us(episode["began"])
     return (
-        str(episode["rule_id"]).startswith(str(fault.alert))
+        fault.fault in _LATE
         and episode["firm"] == fault.firm
+        and (fault.point is None or episode["point"] in {None, fault.point})
         and fault.start_us - _SLACK_US <= began_us <= fault.end_us + _SLACK_US
     )

@@ -14,8 +14,10 @@ from rich.table import Table
 from cli.errors import MissingError, RefusedError
 from cli.onemachine import fresh_machine
 from cli.progress import Steps
+from cli.score.alerts import permits, prepare
 from cli.score.indicators import mark_indicators
 from cli.score.marks import Score, mark_alerts, mark_ledger, mark_readings
+from cli.score.reporting import enter_reports
 from cli.score.sending import send
 from park.calendar import BUCKET_US, from_us, zone
 from park.wire import Batch
@@ -55,11 +57,11 @@ async def run_score(source: str, var: Path, *, seed: int | None = None) -> Score
     console = Console(stderr=True)
     with Steps(console) as steps:
         steps.begin("stream and truth")
-        built, takes_s = await asyncio.to_thread(_built, source, seed)
+        built, takes_s, limits = await asyncio.to_thread(_built, source, seed)
         steps.done(f"{source}: {len(built.deliveries):,} messages")
         steps.begin("database and broker")
         async with fresh_machine(var, "score", progress=steps.component, port_names=_PORTS) as machine:
-            await _run(machine, built, takes_s, steps)
+            await _run(machine, built, takes_s, steps, limits)
             async with connected(machine.database_url) as connection:
                 return await mark(connection, built.truth)
 
@@ -90,21 +92,24 @@ def write_stream(source: str, out: Path, seed: int | None) -> tuple[Path, Path, 
     return file, truth, len(built.deliveries)
 
 
-def _built(source: str, seed: int | None) -> tuple[stream.Stream, float]:
+def _built(source: str, seed: int | None) -> tuple[stream.Stream, float, list[tuple[str, str, float]]]:
     if not source.endswith(".jsonl"):
         chosen = chosen_scenario(source, seed)
-        return stream.build(chosen), chosen.takes_s
+        return stream.build(chosen), chosen.takes_s, permits(chosen.park)
     truth = load_truth(Path(source).with_suffix(_TRUTH))
     try:
-        return stream.Stream(tuple(stream.load(source)), truth), _TAKES_S
+        return stream.Stream(tuple(stream.load(source)), truth), _TAKES_S, []
     except OSError as error:
         raise MissingError(f"{source}: {error.strerror}") from None
 
 
-async def _run(machine: OneMachine, built: stream.Stream, takes_s: float, steps: Steps) -> None:
+async def _run(
+    machine: OneMachine, built: stream.Stream, takes_s: float, steps: Steps, limits: Sequence[tuple[str, str, float]]
+) -> None:
     truth = built.truth
     async with connected(machine.database_url) as connection:
         await apply_definition(connection, truth.park)
+        await prepare(connection, truth.park.code, limits)
     edges = [(truth.park.code, firm.code, edge) for firm in truth.park.firms for edge in firm.edges]
     secrets = machine.broker.add_edges(edges)
     passwords = {"/".join(edge): secret for edge, secret in zip(edges, secrets, strict=True)}
@@ -116,6 +121,8 @@ async def _run(machine: OneMachine, built: stream.Stream, takes_s: float, steps:
     steps.begin("sending", total=len(built.deliveries))
     await send(built.deliveries, passwords, port=machine.broker.port, progress=steps.advance)
     steps.done(f"sent {len(built.deliveries):,} messages")
+    async with connected(machine.database_url) as connection:
+        await enter_reports(connection, truth)
     steps.begin("computing")
     wanted = _batches(built.deliveries)
     deadline = time.monotonic() + 3 * takes_s
@@ -143,7 +150,7 @@ async def _settled(connection: Connection, park: str, wanted: int, deadline: flo
     quiet_since: float | None = None
     while True:
         stored = await store.committed_batches(connection, park)
-        pending = await store.pending(connection)
+        pending = await store.pending(connection) + await store.pending_alerts(connection)
         now = time.monotonic()
         if stored < wanted or pending:
             quiet_since = None

@@ -15,7 +15,7 @@ VALUES ($1, $2, $3, coalesce($4::timestamptz, '-infinity'), coalesce($5::timesta
 UPDATE rule SET valid_to = greatest($3::timestamptz, valid_from) WHERE rule_id = $1 AND version = $2 AND valid_to > $3
 
 -- name: current_rules
-SELECT DISTINCT ON (rule_id) rule_id, version, body FROM rule
+SELECT DISTINCT ON (rule_id) rule_id, version, body, nullif(valid_from, '-infinity') AS valid_from FROM rule
 WHERE valid_from <= $1 AND $1 < valid_to ORDER BY rule_id, version DESC
 
 -- name: lock_cause
@@ -51,8 +51,8 @@ ORDER BY e.episode_id
 
 -- name: insert_episode
 INSERT INTO episode (park_id, firm_id, rule_id, rule_version, cause_key, scope, scope_id, state, severity, began, opened,
-                     ended, title_zh, title_en, evidence, seen, held_s, counting, confirmed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                     ended, title_zh, title_en, evidence, seen, held_s, counting, confirmed, escalate_after_s, covered)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 RETURNING episode_id
 
 -- name: update_episode
@@ -60,6 +60,29 @@ UPDATE episode
 SET state = $2, opened = $3, ended = $4, evidence = $5, seen = $6, held_s = $7, counting = $8, confirmed = $9,
     changed = CASE WHEN state = $2 THEN changed ELSE clock_timestamp() END
 WHERE episode_id = $1
+
+-- name: revise
+UPDATE episode
+SET state = $2, began = $3, opened = $4, ended = $5, evidence = $6, seen = $7, severity = $8,
+    covered = greatest(covered, $9), revision = revision + $10::boolean::int, confirmed = true,
+    changed = CASE WHEN state = $2 AND severity = $8 AND NOT $10 THEN changed ELSE clock_timestamp() END
+WHERE episode_id = $1
+
+-- name: reaching
+-- Episodes of some rules that reach beyond an instant ($5), retracted ones left out; $4: also the park's own.
+SELECT episode_id, park_id, firm_id, rule_id, rule_version, cause_key, scope, scope_id, state, severity, began, opened,
+       ended, title_zh, title_en, evidence, seen, held_s, counting, confirmed, changed
+FROM episode
+WHERE park_id = $1 AND rule_id = ANY ($2::text[]) AND (firm_id = ANY ($3::int[]) OR ($4 AND firm_id IS NULL))
+    AND state <> 'retracted' AND (ended IS NULL OR ended > $5)
+ORDER BY cause_key, began FOR UPDATE
+
+-- name: abandoned
+SELECT e.episode_id, e.park_id, e.firm_id, e.rule_id, e.rule_version, e.cause_key, e.scope, e.scope_id, e.state,
+       e.severity, e.began, e.opened, e.ended, e.title_zh, e.title_en, e.evidence, e.seen, e.held_s, e.counting,
+       e.confirmed, e.changed
+FROM episode AS e LEFT JOIN firm AS f ON f.firm_id = e.firm_id
+WHERE e.state IN ('pending', 'open', 'acknowledged') AND (NOT e.rule_id = ANY ($1::text[]) OR f.status <> 'active')
 
 -- name: delete_pending_transitions
 DELETE FROM episode_transition AS t USING episode AS e

@@ -70,13 +70,6 @@ JOIN reading AS r ON r.point_id = wanted.point_id AND r.t >= wanted.since
 WHERE r.t >= $3 AND r.t <= $4
 ORDER BY r.point_id, r.t
 
--- name: silences
--- An edge's clock is the newest it told of anything, so that one that catches up is not silent.
-SELECT x.point_id AS scope_id, l.t AS newest, x.interval_s, s.online, greatest(e.newest, s.at) AS clock
-FROM point AS x
-JOIN latest AS l USING (point_id)
-JOIN edge_status AS s USING (edge_id)
-JOIN (SELECT p.edge_id, max(n.t) AS newest FROM point AS p JOIN latest AS n USING (point_id) GROUP BY p.edge_id) AS e
-    USING (edge_id)
-WHERE x.point_id = ANY ($1::int[])
-ORDER BY x.point_id
+-- name: contracted
+SELECT point_id, value, source_zh, source_en FROM point_limit
+WHERE point_id = ANY ($1::int[]) AND kind = 'demand' AND valid_from <= $2 AND $2 < valid_to

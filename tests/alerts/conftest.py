@@ -97,11 +97,35 @@ class World:
             coverage,
             closed,
         )
+        # What the streams' transaction leaves behind, by its trigger.
+        await self.connection.execute(
+            "INSERT INTO alert_mark (park_id, firm_id, t_from) VALUES ($1, $2, $3)",
+            self.park_id,
+            firm_id,
+            T0 + k * QUARTER,
+        )
+
+    async def marks(self, *firms: str, since: datetime) -> None:
+        """Say that something of these firms has changed, as the streams' transactions do."""
+        for firm in firms:
+            await self.connection.execute(
+                "INSERT INTO alert_mark (park_id, firm_id, t_from) VALUES ($1, $2, $3)",
+                self.park_id,
+                self.firms[firm],
+                since,
+            )
 
     async def readings(self, firm: str, point: str, rows: Sequence[tuple[datetime, float]]) -> None:
         point_id = self.points[firm, point]
         await self.connection.executemany(
             "INSERT INTO reading VALUES ($1, $2, $3, 0, 1) ON CONFLICT DO NOTHING", [(point_id, t, v) for t, v in rows]
+        )
+        # The ledger's quarter hours, and what of them the streams say is done.
+        quarters = sorted({T0 + (t - T0) // QUARTER * QUARTER for t, _ in rows})
+        await self.connection.executemany(
+            "INSERT INTO consumption (point_id, bucket, measured, measured_s, estimated_s, closed, run_id)"
+            " VALUES ($1, $2, 1, 900, 0, true, 1) ON CONFLICT DO NOTHING",
+            [(point_id, quarter) for quarter in quarters],
         )
         newest = max(rows)
         await self.connection.execute(

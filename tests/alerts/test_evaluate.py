@@ -380,27 +380,29 @@ kind = "silence"
 severity = "warning"
 open = { above = 10 }
 clear = { below = 2 }
-min_coverage = 0
 title_zh = "{subject}"
 title_en = "{subject}"
 """,
             "test.toml",
         )
     )
-    silent = T0 + timedelta(seconds=300)
+    minute = timedelta(minutes=1)
     for firm in "ab":
-        await world.readings(firm, "fresh", [(T0, 1.0)])
-        await world.readings(firm, "loop", [(T0, 1.0)])
-        await world.edge_status(firm, T0, online=firm == "a")
-    await world.evaluate(T0 + timedelta(hours=1))
+        for point in ("fresh", "loop"):
+            await world.readings(firm, point, [(T0 - 90 * minute + k * minute, 1.0) for k in range(90)])
+    await world.marks("a", "b", since=T0 - 2 * QUARTER)
+    await world.evaluate(T0 + timedelta(hours=3))
     assert await world.states() == []
-    for firm in "ab":
-        await world.readings(firm, "loop", [(silent, 2.0)])
-    await world.evaluate(T0 + timedelta(hours=1))
+    # From now on one point of a tells nothing, and the whole edge of b.
+    await world.readings("a", "loop", [(T0 + k * minute, 2.0) for k in range(120)])
+    await world.marks("a", "b", since=T0)
+    await world.evaluate(T0 + timedelta(hours=3))
     cause = f"silent/point/{world.points['a', 'fresh']}"
     assert await world.states() == [(cause, "open")]
-    await world.readings("a", "fresh", [(silent + timedelta(seconds=1), 2.0)])
-    await world.evaluate(T0 + timedelta(hours=1))
+    await world.readings("a", "fresh", [(T0 + timedelta(minutes=119), 2.0)])
+    await world.readings("a", "loop", [(T0 + k * minute, 2.0) for k in range(120, 125)])
+    await world.marks("a", since=T0 + timedelta(minutes=105))
+    await world.evaluate(T0 + timedelta(hours=3))
     assert await world.states() == [(cause, "resolved")]
 
 
@@ -431,6 +433,7 @@ async def test_an_unreadable_rule_stops_no_other(world: World) -> None:
         "INSERT INTO rule (rule_id, version, body) VALUES ('future', 1, '{\"kind\": \"oracle\"}')"
     )
     await world.connection.execute("UPDATE episode SET rule_id = 'future', cause_key = 'future/firm/1'")
+    await world.marks("a", since=T0)
     await world.evaluate(T0 + QUARTER)
     assert await world.states() == [("future/firm/1", "open"), (f"reuse/firm/{world.firms['a']}", "open")]
 

@@ -156,6 +156,8 @@ def test_episodes_are_matched_with_the_faults_that_caused_them(truth: Truth) -> 
     def episode(k: int, after_s: float, firm: str | None = None) -> dict[str, Any]:
         began = from_us(wanted[k].start_us + int(after_s * 1e6))
         return {
+            "episode_id": k,
+            "point": wanted[k].point,
             "firm": firm or wanted[k].firm,
             "rule_id": wanted[k].alert,
             "state": "open",
