@@ -188,6 +188,13 @@ async def replace(
     await _insert(connection, park_id, rows, run_id, current=True)
 
 
+async def retire(connection: Connection, standing_ids: Sequence[int], run_id: int) -> None:
+    """Leave standings that nobody is held against any more to the history."""
+    if standing_ids:
+        sql = queries("standings")["supersede"]
+        await connection.executemany(sql, [(standing_id, run_id) for standing_id in standing_ids])
+
+
 async def finished_standings(connection: Connection, park_id: int, year: datetime) -> dict[TargetKey, Finished]:
     """Return the newest standings of a finished year, which starts at `year`."""
     found = {}

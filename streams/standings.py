@@ -89,7 +89,9 @@ async def judge_park(
                         judged = judge(target, (scope.value, scope_id), of)
                         yield _row(pack, judged, (scope, scope_id), override, who)
 
+    gone = dict(current)
     for row in rows(evidence):
+        gone.pop(row.key, None)
         old = current.get(row.key)
         if old is None or _says_something_new(old, row, tz):
             fresh.append((old, row))
@@ -97,6 +99,8 @@ async def judge_park(
             same.append((old, row))
     await store.refresh(connection, same, run_id)
     await store.replace(connection, park_id, fresh, run_id)
+    # A target that its plan's new version dropped, a firm that is no longer held against it.
+    await store.retire(connection, [old.standing_id for old in gone.values()], run_id)
     await _write_movers(connection, fresh, same, who)
     await _revise_last_year(connection, park_id, evidence, rows, run_id)
     return len(fresh)

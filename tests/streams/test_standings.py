@@ -345,6 +345,21 @@ async def test_who_is_held_against_what(stage: Stage) -> None:
     assert not any(row["theme"] == "duty" for row in firm)
 
 
+async def test_a_target_that_a_new_version_dropped_is_left_to_the_history(stage: Stage) -> None:
+    """The park's own pack loses a target: its standing is no longer current, and stays to be seen."""
+    one = OWN.targets[0]
+    two = msgspec.structs.replace(OWN, targets=(one, msgspec.structs.replace(one, id="other")))
+    await apply_definition(stage.connection, document(own_target_packs=[two]))
+    assert ("our-own", "other") in await stage.judge()
+    fewer = msgspec.structs.replace(OWN, version=2)
+    await apply_definition(stage.connection, document(own_target_packs=[fewer]))
+    now = await stage.judge()
+    assert ("our-own", "other") not in now
+    assert now["our-own", "ours"]["pack_version"] == 2
+    [left] = await stage.ever(("our-own", "other"))
+    assert (left["current"], left["superseded_by"]) == (False, stage.run_id)
+
+
 OWN = TargetPack(
     id="our-own",
     version=1,
