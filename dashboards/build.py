@@ -52,8 +52,14 @@ def parsed() -> dict[str, dict[str, Any]]:
 
 def _text(name: str, locale: Locale) -> str:
     document = json.loads(JSONEncoder().encode(DASHBOARDS[name].build(locale)))
+    x = y = height = 0
     for number, panel in enumerate(document["panels"], start=1):
         panel["id"] = number
+        place = panel["gridPos"]
+        if x + place["w"] > 24:
+            x, y, height = 0, y + height, 0
+        place |= {"x": x, "y": y}
+        x, height = x + place["w"], max(height, place["h"])
     lines = [] if name in WITHOUT_ANNOTATIONS else Page(locale, "today").annotations(one_firm=name in ONE_FIRM)
     document["annotations"] = {"list": lines}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

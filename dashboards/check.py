@@ -150,13 +150,17 @@ class _Session:
             for name, choice in _own_choices(options, self._many):
                 for view in self._views:
                     seen += len(await self._try(statement, name, choice, view) or ())
-            if not seen and self._tenant.firms and not (self._of_the_platform and not self._tenant.whole):
+            if not seen and self._tenant.firms and not self._of_others(statement):
                 self._report.empty.append(self._where(statement))
             for name, tried, harmless in _crossings(self._tenant, options, self._many):
                 got = await self._try(statement, name, tried, self._views[0])
                 wanted = await self._try(statement, name, harmless, self._views[0])
                 if got is not None and wanted is not None and got != wanted:
                     self._report.crossed_tenant.append(f"{self._where(statement)}, {name}")
+
+    def _of_others(self, statement: Statement) -> bool:
+        """Tell whether a query is of the park alone, so that a firm rightly gets nothing."""
+        return not self._tenant.whole and (self._of_the_platform or "scope = 'park'" in statement.sql)
 
     async def _options(self) -> Choice:
         """Return what the tenant can choose from in each variable, asked as Grafana asks: one after the other."""

@@ -20,7 +20,7 @@ SCHEMA_VERSIONS: Final = range(39, 43)
 # A name after FROM or JOIN that is no function: functions stand before a parenthesis.
 _DATA_TABLES: Final = re.compile(r"\b(?:FROM|JOIN)\s+(?!LATERAL\b)([\w.]+)\b(?!\s*\()", re.IGNORECASE)
 _EXTRACT: Final = re.compile(r"\bextract\(\s*\w+\s+FROM\b", re.IGNORECASE)
-_COMMON_TABLES: Final = re.compile(r"(?:\bWITH|,)\s+(\w+)\s+AS\s+\(")
+_COMMON_TABLES: Final = re.compile(r"(?:\bWITH|,)\s+(\w+)\s+AS\s+(?:MATERIALIZED\s+)?\(")
 _BEHIND_VIEWS: Final = frozenset(
     f"greenpark.{name}" for name in ("reading", "consumption", "consumption_period", "consumption_tariff", "batch")
 )

@@ -16,13 +16,17 @@ from grafana_foundation_sdk.models import dashboard as parts
 from dashboards import words
 from dashboards.query import SOURCE, SOURCE_TYPE, SOURCE_UID, Format, SqlQuery
 from dashboards.words import COLUMNS, IN_SQL, LANG, STATES, Column, Locale, Text
+from park.indicators import load_catalogue
 from store.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from park.indicators import Indicator
+
 Style = Literal["bars", "beside", "lines"]
 Steps = tuple[tuple[float | None, str], ...]
+_COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 _SNIPPET: Final = re.compile(r"\{([a-z_]+)\}")
 _TIME_RANGE: Final = "${__url_time_range}"
 
@@ -37,7 +41,9 @@ class Page:
 
     def __init__(self, locale: Locale, file: str) -> None:
         self.locale = locale
-        self._queries = queries("dashboards/common") | queries(f"dashboards/{file}")
+        both = queries("dashboards/common") | queries(f"dashboards/{file}")
+        # Grafana expands macros in comments too, and viewers need none: only the statement goes out.
+        self._queries = {name: _COMMENT.sub("", text) for name, text in both.items()}
 
     def say(self, text: Text) -> str:
         """Return the text in the page's language."""
@@ -60,8 +66,7 @@ class Page:
 
         while _SNIPPET.search(text):
             text = _SNIPPET.sub(one, text)
-        # Grafana expands macros in comments too, and viewers need none: only the statement goes out.
-        return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+        return text
 
     def query(self, name: str, form: Format, ref_id: str = "A", **given: str) -> SqlQuery:
         """Return a target."""
@@ -83,6 +88,7 @@ class Page:
         steps: Steps = (),
         colours: Sequence[str] = (),
         legend: bool = True,
+        named: Sequence[str] = (),
         **given: str,
     ) -> timeseries.Panel:
         """Curves, stacked bars or bars beside each other over time.
@@ -99,6 +105,7 @@ class Page:
             steps: thresholds drawn as dashed lines.
             colours: states whose series have a colour by meaning (`words.STATES`).
             legend: whether the series are named below.
+            named: indicators whose ids are names of series; people see their names.
             **given: snippets of the query.
         """
         panel: timeseries.Panel = (
@@ -128,6 +135,12 @@ class Page:
             )
         if against is not None:
             panel.with_target(against)
+        for one in named:
+            indicator = load_catalogue().by_id(one)
+            panel.override_by_regexp(f"/^{one}$/", [_property("displayName", _named(indicator, self.locale))])
+            for word in ("of_provisional", "of_estimates"):
+                full = _named(indicator, self.locale) + self.say(IN_SQL[word])
+                panel.override_by_name(one + self.say(IN_SQL[word]), [_property("displayName", full)])
         for state in colours:
             text, colour = STATES[state]
             panel.override_by_name(self.say(text), [_colour(colour)])
@@ -257,6 +270,9 @@ class Page:
                 _property("thresholds", _steps(((None, words.BAD), (80, words.WARN), (95, words.GOOD))).build()),
                 _property("color", {"mode": "thresholds"}),
             ]
+        elif column.look == "indicator":
+            found.append(_property("mappings", [parts.ValueMap(options=self._indicators())]))
+            found.append(_property("custom.minWidth", 220))
         elif column.look == "hidden":
             found.append(_property("custom.hidden", True))  # noqa: FBT003
         elif column.look == "wide":
@@ -274,6 +290,12 @@ class Page:
         field = f'${{__data.fields["{heading}"]}}'
         url = f"/d/{uid(page, self.locale)}?${{park:queryparam}}&{variable}={field}&{_TIME_RANGE}"
         return {"title": self.say(Text("打开页面", "Open its page")), "url": url}
+
+    def _indicators(self) -> dict[str, parts.ValueMappingResult]:
+        return {
+            one.id: parts.ValueMappingResult(text=_named(one, self.locale), index=n)
+            for n, one in enumerate(load_catalogue().indicators)
+        }
 
     def _states(self) -> dict[str, parts.ValueMappingResult]:
         return {
@@ -371,6 +393,15 @@ class Page:
                 }
             )
         return found
+
+
+def _named(indicator: Indicator, locale: Locale) -> str:
+    return indicator.name_zh if locale == "zh-CN" else indicator.name_en
+
+
+def quoted(*codes: str) -> str:
+    """Return codes of ours as SQL's list of texts."""
+    return ", ".join(f"'{code}'" for code in codes)
 
 
 def uid(page: str, locale: Locale) -> str:

@@ -32,6 +32,7 @@ M3: Final = "m3"
 TONNE: Final = "masst"
 TCE: Final = "suffix: tce"
 KGCE: Final = "suffix: kgce"
+TCO2: Final = "suffix: tCO2"
 PERCENT: Final = "percent"
 SECONDS: Final = "s"
 BYTES: Final = "bytes"
@@ -63,6 +64,8 @@ IN_SQL: Final[Mapping[str, Text]] = {
     "value": Text("当前值", "Value"),
     "required": Text("应达到", "Required by then"),
     "projection": Text("预计年末", "Projection"),
+    "projection_low": Text("预计下限", "Projection, low"),
+    "projection_high": Text("预计上限", "Projection, high"),
     "target_value": Text("规划目标", "Plan's number"),
     "numerator": Text("分子", "Numerator"),
     "denominator": Text("分母", "Denominator"),
@@ -99,9 +102,11 @@ STATES: Final[Mapping[str, tuple[Text, str]]] = {
     "closed": (Text("关闭", "Closed"), UNKNOWN),
     "true": (Text("是", "Yes"), GOOD),
     "false": (Text("否", "No"), UNKNOWN),
+    "entered": (Text("新入园", "Entered"), NOTICE),
+    "left": (Text("退出", "Left"), UNKNOWN),
 }
 
-Look = Literal["plain", "state", "bar", "hidden", "firm", "target", "wide", "shown"]
+Look = Literal["plain", "state", "bar", "hidden", "firm", "target", "wide", "indicator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Column:
         name: its heading.
         unit: Grafana's unit.
         look: `state` in words and colour of `STATES`, `bar` a filled cell, `hidden` for links only, `firm` and `target`
-            lead to the page of what is named, `wide` for sentences.
+            lead to the page of what is named, `wide` for sentences, `indicator` an id shown by its name.
         colour: of a number in a stat.
         decimals: digits behind the point.
     """
@@ -150,9 +155,11 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "carrier": _plain("品种", "Carrier"),
     "direction": _plain("方向", "Direction"),
     "unit": _plain("单位", "Unit"),
-    "indicator": _plain("指标", "Indicator"),
+    "indicator": Column(Text("指标", "Indicator"), look="indicator"),
     "indicators": Column(Text("用于指标", "Used by"), look="wide"),
     "rule": _plain("规则", "Rule"),
+    "category": _plain("类别", "Category"),
+    "miss_week": _plain("预计无法达成的周", "Week of the miss"),
     "edge": _plain("网关", "Gateway"),
     "event": _plain("事件", "Event"),
     "channel": _plain("渠道", "Channel"),
@@ -178,6 +185,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "valid": _state("有效", "Valid"),
     "usable": _state("可用", "Usable"),
     "provisional": _state("暂计", "Provisional"),
+    "came": _state("进出", "Came or left"),
     # words
     "sentence": Column(Text("说明", "In words"), look="wide"),
     "reason": _plain("原因", "Reason"),
@@ -228,6 +236,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "measured": _plain("实测", "Measured", decimals=1),
     "estimated": Column(Text("估算", "Estimated"), decimals=1, colour=ESTIMATE),
     "held": _plain("待定数量", "Held", decimals=1),
+    "limit": _plain("小时限值", "Hourly limit", decimals=1),
     "supply": _plain("输入", "Supply", decimals=1),
     "load": _plain("下级合计", "Children", decimals=1),
     "loss": _plain("已知损耗", "Known loss", decimals=1),
@@ -237,6 +246,19 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "other_sources": _plain("再生水和雨水", "Reclaimed and rain", M3, decimals=0),
     "reused": _plain("重复利用水", "Reused", M3, decimals=0),
     "discharge": _plain("废水排放", "Discharge", M3, decimals=0),
+    "generated": _plain("产生", "Generated", TONNE, decimals=1),
+    "utilised": _plain("综合利用", "Utilised", TONNE, decimals=1),
+    "disposed": _plain("处置", "Disposed of", TONNE, decimals=1),
+    "remaining": _plain("贮存及丢弃", "Stored or discarded", TONNE, decimals=1),
+    "scope_1": _plain("范围一", "Scope 1", TCO2, decimals=1),
+    "scope_2": _plain("范围二（基于位置）", "Scope 2, location-based", TCO2, decimals=1),
+    "scope_2_national": _plain("范围二（全国平均）", "Scope 2, national average", TCO2, decimals=1),
+    "effect": _plain("影响", "Effect", decimals=3),
+    "activity": _plain("规模", "Activity", decimals=3),
+    "structure": _plain("结构", "Structure", decimals=3),
+    "intensity": _plain("强度", "Intensity", decimals=3),
+    "value_from": _plain("之前", "Before", decimals=2),
+    "value_to": _plain("之后", "After", decimals=2),
     "power": _plain("当前负荷", "Load now", KW, decimals=0),
     "energy": _plain("综合能耗", "Energy", TCE, decimals=1),
     "energy_before": Column(Text("上一同长时段", "Same length before"), TCE, colour=UNKNOWN, decimals=1),
@@ -256,6 +278,12 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "unaccounted_share": _share("不明占比", "Unaccounted share"),
     "numerator_share": _share("分子占比", "Share of the numerator"),
     "denominator_share": _share("分母占比", "Share of the denominator"),
+    "utilisation": _share("综合利用率", "Utilisation"),
+    "utilised_or_disposed": _share("处置利用率", "Utilised or disposed of"),
+    "hazardous_disposal": _share("危险废物处置率", "Hazardous, utilised or disposed of"),
+    "progress": _share("已完成", "Way done"),
+    "elapsed": _share("时间已过", "Time gone"),
+    "needed_rate": Column(Text("今后每年需", "Needed a year"), PERCENT, decimals=2),
     "acknowledged_share": _share("确认率", "Acknowledged"),
     # counts
     "off": Column(Text("落后", "Off"), colour=BAD),

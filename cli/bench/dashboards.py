@@ -95,6 +95,7 @@ class DashboardsResult(msgspec.Struct, frozen=True):
 
 async def run_dashboards_bench(plan: DashboardsBench, var: Path) -> DashboardsResult:
     """Measure on a fresh database below `var/bench-dashboards`, which is taken away again."""
+    boards = {path: document for path, document in parsed().items() if path.startswith("en/")}
     with Steps(Console(stderr=True)) as steps:
         steps.begin("database")
         async with fresh_machine(var, "bench-dashboards", progress=steps.component) as machine:
@@ -107,7 +108,7 @@ async def run_dashboards_bench(plan: DashboardsBench, var: Path) -> DashboardsRe
                 size = await size_of(connection)
             seed_s = time.monotonic() - began
             load = os.getloadavg()[0]
-            measured = await _measured(machine.database_url, role, plan.repeats, steps)
+            measured = await _measured(machine.database_url, role, boards, plan.repeats, steps)
             places = machine.places
         shutil.rmtree(places.postgres, ignore_errors=True)
     worst: dict[str, Slow] = {}
@@ -156,9 +157,8 @@ async def _laid(connection: Connection, year: ParkYear, steps: Steps) -> str:
 
 
 async def _measured(
-    url: str, role: str, repeats: int, steps: Steps
+    url: str, role: str, boards: dict[str, dict[str, Any]], repeats: int, steps: Steps
 ) -> dict[tuple[str, str], list[tuple[float, float]]]:
-    boards = {path: document for path, document in parsed().items() if path.startswith("en/")}
     steps.begin("measuring", total=len(boards))
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     async with open_pool(url, application="greenpark bench", min_size=0, max_size=1, read_only=True) as pool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dashboards.page import Page
-from dashboards.words import GOOD, KW, KWH, M3, NOTICE, PERCENT, TONNE, WARN, Locale, Text
+from dashboards.page import Page, quoted
+from dashboards.words import GOOD, KW, KWH, M3, NOTICE, PERCENT, TCE, TONNE, WARN, Locale, Text
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 TITLE: Final = Text("能源", "Energy")
 ABOUT: Final = Text("能源收支、不明差额、品种与峰值。", "Balance, unaccounted shares, carriers, peak.")
 _CARRIERS: Final = "'electricity', 'natural_gas', 'steam', 'heat'"
+_CLEAN: Final = ("clean_energy_share", "renewable_energy_share")
 _SHARE_STEPS: Final = ((None, GOOD), (3, NOTICE), (8, WARN))
 
 
@@ -54,6 +55,31 @@ def build(locale: Locale) -> Dashboard:
             "carriers",
             "carrier direction unit measured estimated estimated_share firms points",
             size=(16, 8),
+        ),
+        page.series(
+            Text("清洁能源占比", "Clean and renewable energy"),
+            Text(
+                "园区（或企业）清洁能源与可再生能源占比，未结束和含估算的时段单独标出。",
+                "Shares of the park (or the firm); running periods and those with estimates are marked.",
+            ),
+            "indicators_of_subject",
+            unit=PERCENT,
+            bounds=(0, 100),
+            indicators=quoted(*_CLEAN),
+            scale="1",
+            named=_CLEAN,
+        ),
+        page.series(
+            Text("综合能耗（当量值）", "Energy by firm, equivalent value"),
+            Text(
+                "最大的十二家企业与其他企业之和；未结束的时段为浅蓝，缺数据的时段为空白。",
+                "The twelve largest firms and the rest; a running period is pale, unknown is a gap.",
+            ),
+            "indicator_by_firm",
+            unit=TCE,
+            style="bars",
+            indicators="'comprehensive_energy_equivalent'",
+            scale="0.001",
         ),
         by_firm("电力", "Electricity", "electricity", KWH),
         by_firm("天然气", "Natural gas", "natural_gas", M3),

@@ -93,6 +93,7 @@ def build(locale: Locale) -> Dashboard:
                 "Running sum of what was used beyond the baseline: rising is more than expected.",
             ),
             "cusum",
+            named=("comprehensive_energy_equivalent", "electricity_use"),
         ),
         page.table(
             Text("能源基准", "Baselines"),
@@ -115,13 +116,24 @@ def build(locale: Locale) -> Dashboard:
             unit=KW,
         ),
         page.series(
-            Text("日最大需量（小时平均）", "Demand of each day, hourly mean"),
+            Text("最大需量", "Maximum demand"),
             Text(
-                "最多最近 62 天每日最高小时平均功率。",
-                "Highest hourly mean power of each of at most the last 62 days.",
+                "每日或每月 15 分钟平均功率的最大值，未结束和含估算的时段单独标出。",
+                "Highest mean power of 15 minutes; running periods and those with estimates are marked.",
             ),
-            "demand",
+            "intensity",
             unit=KW,
+            indicator="'maximum_demand'",
+        ),
+        page.series(
+            Text("负荷率与功率因数", "Load factor and power factor"),
+            Text(
+                "每日或每月的负荷率（%）与功率因数（×100），未结束的时段单独标出。",
+                "Load factor in % and power factor times 100; running periods are marked.",
+            ),
+            "factors_of_load",
+            bounds=(0, 100),
+            named=("load_factor", "power_factor"),
         ),
         page.series(
             Text("分时电量", "Electricity by tariff class"),
@@ -141,6 +153,7 @@ def build(locale: Locale) -> Dashboard:
             ),
             "indicators",
             "indicator value unit provisional month_before year_before coverage reason",
+            size=(24, 9),
         ),
         page.table(
             Text("对标（本年）", "Benchmarks, this year"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dashboards.page import Page
-from dashboards.words import BAD, COUNT, GOOD, NOTICE, PERCENT, WARN, Locale, Text
+from dashboards.words import BAD, COUNT, GOOD, NOTICE, PERCENT, SECONDS, WARN, Locale, Text
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -83,6 +83,15 @@ def build(locale: Locale) -> Dashboard:
             "edges",
             "firm firm_code edge online reported clock_offset buffered_batches buffered_bytes version",
         ),
+        page.series(
+            Text("网关时钟", "Clocks of the gateways"),
+            Text(
+                "最多最近七天网关上报的时钟偏差，取最大的十个网关。",
+                "Offsets as gateways reported them, the ten largest of at most seven days.",
+            ),
+            "clocks",
+            unit=SECONDS,
+        ),
         page.table(
             Text("网关事件", "Gateway events"),
             Text(
@@ -113,6 +122,7 @@ def build(locale: Locale) -> Dashboard:
             "revisions",
             unit=COUNT,
             style="bars",
+            size=(24, 6),
         ),
     ]
     return page.board("quality", TITLE, ABOUT, panels)

@@ -28,7 +28,8 @@ def build(locale: Locale) -> Dashboard:
                 "Every target of the park's plans with the place where it is printed; follow one to see its path.",
             ),
             "plans",
-            "plan target target_code state value target_value projection unit binding target_year source",
+            "plan target target_code state value target_value projection unit progress elapsed needed_rate miss_week "
+            "binding target_year source",
             size=(24, 9),
         ),
         page.series(
@@ -44,7 +45,7 @@ def build(locale: Locale) -> Dashboard:
             Text("所选目标的结论", "The chosen target in words"),
             Text("园区和各企业对所选目标的结论。", "How the park and the firms stand against the chosen target."),
             "sentence",
-            "subject state sentence as_of",
+            "subject state sentence miss_week as_of",
             size=(10, 9),
         ),
         page.series(
@@ -90,6 +91,16 @@ def build(locale: Locale) -> Dashboard:
                 5: Text("超前", "Ahead"),
             },
             size=(10, 9),
+        ),
+        page.table(
+            Text("谁推动了园区指标", "Who moved the park"),
+            Text(
+                "所选目标的两个对比期之间各企业对园区数值的影响（规模、结构、强度），各企业之和等于园区变化。",
+                "Each firm's effect on the park's change between the compared periods; effects add up.",
+            ),
+            "movers",
+            "firm firm_code effect unit activity structure intensity value_from value_to came",
+            size=(24, 8),
         ),
     ]
     return page.board("targets", TITLE, ABOUT, panels, since="now-90d", targets=True)

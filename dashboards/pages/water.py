@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dashboards.page import Page
+from dashboards.page import Page, quoted
 from dashboards.words import GOOD, M3, NOTICE, PERCENT, WARN, Locale, Text
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ ABOUT: Final = Text(
 )
 _WATER: Final = (
     "'fresh_water', 'reclaimed_water', 'recycled_water', 'recirculated_water', 'cascaded_water', 'wastewater'"
+)
+
+_SYSTEMS: Final = (
+    "water_circulating_rate",
+    "water_cascade_rate",
+    "water_treated_reuse_rate",
+    "cooling_recirculation_rate",
 )
 
 
@@ -57,6 +64,19 @@ def build(locale: Locale) -> Dashboard:
             directions="'in', 'internal'",
         ),
         page.series(
+            Text("各系统重复利用率", "Reuse by system"),
+            Text(
+                "园区（或企业）循环、串联与处理回用各占用水的比例，以及冷却水循环率。",
+                "Shares of circulating, cascaded and treated water of the park (or the firm), and the cooling rate.",
+            ),
+            "indicators_of_subject",
+            unit=PERCENT,
+            bounds=(0, 100),
+            indicators=quoted(*_SYSTEMS),
+            scale="1",
+            named=_SYSTEMS,
+        ),
+        page.series(
             Text("取水", "Intake"), apart, "usage_by_carrier", unit=M3, style="bars",
             carriers="'fresh_water', 'reclaimed_water', 'rain_water'", directions="'in'",
         ),
@@ -92,7 +112,6 @@ def build(locale: Locale) -> Dashboard:
             ),
             "firms",
             "firm firm_code fresh other_sources reused discharge estimated_share",
-            size=(12, 9),
         ),
         page.table(
             Text("水平衡（最近一月）", "Balance, newest month"),
@@ -102,7 +121,7 @@ def build(locale: Locale) -> Dashboard:
             ),
             "balances",
             "firm firm_code point carrier month supply load loss unaccounted unaccounted_share coverage unknown",
-            size=(12, 9),
+            size=(24, 9),
             carriers=_WATER,
         ),
     ]  # fmt: skip

@@ -65,6 +65,41 @@ WHERE point_id IN (SELECT point_id FROM point WHERE park_id = $2::int)
 -- name: indicator_revisions
 UPDATE indicator_revision SET superseded = $1::timestamptz - interval '1 hour' WHERE park_id = $2::int
 
+-- name: more_indicators
+INSERT INTO indicator_value (park_id, firm_id, scope, scope_id, indicator_id, grain, period, numerator, denominator,
+                             value, unit, coverage, closed, lineage, run_id)
+SELECT v.park_id, v.firm_id, v.scope, v.scope_id, i.id, v.grain, v.period, v.numerator, 10, 10 + v.scope_id, '%', 0.9, v.closed, '{}', v.run_id
+FROM indicator_value AS v,
+     unnest(ARRAY['co2_scope_1', 'co2_scope_2_location', 'co2_scope_2_national', 'co2_per_tce', 'zero_carbon_park_energy_carbon',
+                  'so2_discharge', 'nox_discharge', 'cod_discharge', 'ammonia_nitrogen_discharge', 'emission_compliance_rate',
+                  'clean_energy_share', 'renewable_energy_share', 'maximum_demand', 'load_factor', 'power_factor',
+                  'water_circulating_rate', 'cooling_recirculation_rate', 'solid_waste_utilisation_rate',
+                  'solid_waste_disposal_utilisation_rate', 'hazardous_waste_disposal_rate']) AS i (id)
+WHERE v.park_id = $2::int AND v.indicator_id = 'water_reuse_rate' AND v.scope IN ('firm', 'park') AND v.period <= $1::timestamptz
+
+-- name: intensities
+UPDATE indicator_value SET value = 5 + scope_id, reason = NULL
+WHERE park_id = $2::int AND indicator_id = 'energy_per_product' AND period <= $1::timestamptz
+
+-- name: business
+INSERT INTO business_input (park_id, firm_id, kind, key, grain, period, version, amount, unit, finality, author, source, reason)
+SELECT f.park_id, f.firm_id, 'solid_waste', c.category || '/' || d.destination, 'month',
+       (date_trunc('month', $1::timestamptz AT TIME ZONE 'Asia/Shanghai'))::date, 1, f.firm_id, 't',
+       'final', 'specimen', 'specimen', ''
+FROM firm AS f, (VALUES ('general'), ('hazardous')) AS c (category),
+     (VALUES ('generated'), ('utilised'), ('disposed')) AS d (destination)
+WHERE f.park_id = $2::int
+
+-- name: contributions
+INSERT INTO standing_contribution (standing_id, park_id, firm_id, from_start, from_end, to_start, to_end, unit, effect)
+SELECT s.standing_id, s.park_id, f.firm_id, $1::timestamptz, $1::timestamptz, $1::timestamptz, $1::timestamptz, '%', f.firm_id
+FROM standing AS s JOIN firm AS f USING (park_id) WHERE s.park_id = $2::int AND s.scope = 'park' AND s.current
+
+-- name: edge_history
+INSERT INTO edge_history (edge_id, park_id, firm_id, at, online, boot, buffered_batches, buffered_bytes, clock_offset_ms)
+SELECT edge_id, park_id, firm_id, $1::timestamptz - interval '1 hour', true, 'specimen', 0, 0, 1000 * firm_id FROM edge
+WHERE park_id = $2::int
+
 -- name: lineage
 UPDATE indicator_value SET lineage = '{"factors": [{"id": "specimen", "value": 0.1229, "verified": true, "note": ""}]}', estimated_share = 0.1
 WHERE park_id = $2::int AND period <= $1::timestamptz
@@ -89,3 +124,9 @@ INSERT INTO baseline_residual (park_id, firm_id, indicator_id, grain, period, ba
 SELECT park_id, firm_id, indicator_id, grain, date_trunc('day', $1::timestamptz) - n * interval '1 day', baseline_id, 0, 'kgce',
        firm_id, firm_id, 0, firm_id, 0, 0, 5, 1
 FROM baseline, generate_series(1, 3) AS n WHERE park_id = $2::int
+
+-- name: more_targets
+UPDATE target_pack SET body = jsonb_set(body, '{targets}', body -> 'targets' ||
+    '[{"id": "waste", "indicator": "solid_waste_utilisation_rate", "value": 70, "name_zh": "样例", "name_en": "Specimen"}]')
+WHERE loaded <= $1::timestamptz AND EXISTS (SELECT FROM park WHERE park_id = $2::int)
+    AND NOT body -> 'targets' @> '[{"id": "waste"}]'

@@ -204,12 +204,17 @@ async def planted(database_url: str):
 
 
 @pytest.mark.stack
-async def test_every_query_runs_as_every_tenant_and_crosses_none(planted, database_url: str) -> None:
-    """One value, several, All, quotes; with and without TimescaleDB; rows where data exist, none of another's."""
+async def test_every_query_runs_as_every_tenant_and_crosses_none(planted, database_url: str, monkeypatch) -> None:
+    """One value, several, All, quotes; with and without TimescaleDB; rows where data exist, none of another's.
+
+    In one language: the queries of the other differ in words alone, as another test says.
+    """
+    chinese = {path: document for path, document in parsed().items() if path.startswith("zh-CN/")}
+    monkeypatch.setattr(checker, "parsed", lambda: chinese)
     report = await checker.check(database_url, now=NOW)
     assert report.as_json()["details"] == {"failed": [], "crossed_tenant": [], "empty": [], "lint": []}, report.empty
     assert report.ok
-    statements = sum(len(list(queries_of(document))) for document in parsed().values())
+    statements = sum(len(list(queries_of(document))) for document in chinese.values())
     assert report.queries >= statements * len(planted.roles) * 10
 
 

@@ -73,7 +73,7 @@ ATTACKS = {
     "the dashboards' buckets": "SELECT * FROM greenpark.tenant_bucket WHERE firm = 'b' OR true",
     "the dashboards' tariff classes": "SELECT * FROM greenpark.tenant_tariff WHERE point_id = {point}",
     "the dashboards' newest readings": "SELECT * FROM greenpark.tenant_newest",
-    "the dashboards' batches": "SELECT * FROM greenpark.tenant_batch WHERE firm = 'b'",
+    "the dashboards' batches": "SELECT * FROM greenpark.tenant_batch LEFT JOIN greenpark.edge_status USING (edge_id)",
     "an outer join": "SELECT * FROM greenpark.tenant_usage FULL JOIN greenpark.tenant_bucket USING (point_id)",
     "a union": "SELECT name_en FROM greenpark.firm UNION ALL SELECT point_en FROM greenpark.tenant_usage",
     "whose firms, by function": "SELECT greenpark.visible_firms('{role}')",

@@ -1,5 +1,16 @@
 -- "Carbon and emissions": greenhouse gases with the factors they rest on, and what leaves stacks and outfalls.
 
+-- name: scopes
+-- Finished periods of the range, tonnes.
+SELECT sum(v.value) FILTER (WHERE v.indicator_id = 'co2_scope_1') / 1000 AS scope_1,
+       sum(v.value) FILTER (WHERE v.indicator_id = 'co2_scope_2_location') / 1000 AS scope_2,
+       sum(v.value) FILTER (WHERE v.indicator_id = 'co2_scope_2_national') / 1000 AS scope_2_national
+FROM greenpark.indicator_value AS v
+JOIN greenpark.park AS k USING (park_id)
+JOIN greenpark.firm AS f ON f.firm_id = v.firm_id
+WHERE v.scope = 'firm' AND v.indicator_id IN ('co2_scope_1', 'co2_scope_2_location', 'co2_scope_2_national') AND v.closed
+    AND v.grain = {day_grain} AND $__timeFilter(v.period) AND k.code = '$park' AND f.code IN ($firm)
+
 -- name: factors
 -- Conversion factors that this year's numbers of the chosen firms rest on, as their lineage names them.
 SELECT n.factor, n.value, n.verified, n.note, count(DISTINCT v.firm_id) AS firms,
@@ -22,9 +33,13 @@ ORDER BY 5 DESC, 1
 -- name: gauges
 -- Newest readings of analysers at stacks and outfalls; what the analyser marks as invalid is not shown as a value.
 SELECT n.firm_{lang} AS firm, n.firm AS firm_code, n.point_{lang} AS point, coalesce(w.name_{lang}, n.carrier) AS carrier,
-       CASE WHEN n.quality < 2 THEN n.value END AS value, n.unit, n.quality < 2 AS valid,
+       CASE WHEN n.quality < 2 THEN n.value END AS value, n.unit, l.hourly AS limit, n.quality < 2 AS valid,
        extract(epoch FROM now() - n.t)::float8 AS age
 FROM greenpark.tenant_newest AS n
+LEFT JOIN LATERAL (
+    SELECT l.hourly FROM greenpark.emission_limit AS l
+    WHERE l.point_id = n.point_id AND current_date >= l.valid_from AND current_date < l.valid_to LIMIT 1
+) AS l ON true
 LEFT JOIN greenpark.word AS w ON w.kind = 'carrier' AND w.code = n.carrier
 WHERE n.park = '$park' AND n.firm IN ($firm)
     AND n.carrier IN ('so2', 'nox', 'particulate', 'vocs', 'cod', 'ammonia_nitrogen', 'total_nitrogen', 'total_phosphorus', 'stack_gas')

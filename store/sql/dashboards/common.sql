@@ -222,3 +222,86 @@ FROM (
 ) AS x (period, metric, value)
 GROUP BY 1, 2
 ORDER BY 1, 2
+
+-- name: subject
+-- Whose numbers stand for the page: the park, or, where the viewer does not see it, the first firm that is chosen.
+(
+    SELECT a.scope, a.scope_id FROM (
+        SELECT 'park' AS scope, k.park_id AS scope_id, 0 AS place, '' AS code FROM greenpark.park AS k WHERE k.code = '$park'
+        UNION ALL
+        SELECT 'firm', f.firm_id, 1, f.code FROM greenpark.firm AS f JOIN greenpark.park AS k USING (park_id)
+        WHERE k.code = '$park' AND f.code IN ($firm)
+    ) AS a
+    WHERE a.scope = 'firm' OR EXISTS (
+        SELECT FROM greenpark.indicator_value AS v WHERE v.scope = 'park' AND v.scope_id = a.scope_id AND v.grain = 'year')
+    ORDER BY a.place, a.code LIMIT 1
+)
+
+-- name: indicators_of_subject
+-- Several indicators of the park (or the firm), each a line; a period that is not over has a name of its own.
+SELECT x.period AS "time", x.metric, max(x.value) AS value
+FROM (
+    SELECT v.period, v.indicator_id || CASE WHEN NOT v.closed THEN '{of_provisional}' WHEN v.estimated_share > 0.05 THEN '{of_estimates}'
+                                            ELSE '' END, v.value * {scale}
+    FROM {subject} AS s
+    JOIN greenpark.indicator_value AS v ON v.scope = s.scope AND v.scope_id = s.scope_id
+    WHERE v.indicator_id IN ({indicators}) AND v.grain = {day_grain} AND $__timeFilter(v.period)
+    UNION ALL
+    SELECT g.period, i.id, NULL::float8
+    FROM greenpark.park_periods('$park', {day_grain}, $__timeFrom(), $__timeTo()) AS g
+    CROSS JOIN unnest(ARRAY[{indicators}]) AS i (id)
+) AS x (period, metric, value)
+GROUP BY 1, 2
+ORDER BY 1, 2
+
+-- name: indicators_summed
+-- Amounts of the chosen firms, added up and stacked by indicator; a period that is not over stands apart.
+SELECT x.period AS "time", x.metric, sum(x.value) AS value
+FROM (
+    SELECT v.period, CASE WHEN v.closed THEN v.indicator_id ELSE '{provisional}' END, v.value * {scale}
+    FROM greenpark.indicator_value AS v
+    JOIN greenpark.park AS k USING (park_id)
+    JOIN greenpark.firm AS f ON f.firm_id = v.firm_id
+    WHERE v.scope = 'firm' AND v.indicator_id IN ({indicators}) AND v.grain = {day_grain} AND $__timeFilter(v.period)
+        AND k.code = '$park' AND f.code IN ($firm)
+    UNION ALL
+    SELECT g.period, '{provisional}', NULL::float8 FROM greenpark.park_periods('$park', {day_grain}, $__timeFrom(), $__timeTo()) AS g
+) AS x (period, metric, value)
+GROUP BY 1, 2
+ORDER BY 1, 2
+
+-- name: indicator_by_firm
+-- An amount by firm: the twelve largest and the rest; a period that is not over stands apart.
+WITH shown AS (
+    SELECT v.period, f.code AS firm, f.name_{lang} AS name, bool_and(v.closed) AS closed, sum(v.value) * {scale} AS value
+    FROM greenpark.indicator_value AS v
+    JOIN greenpark.park AS k USING (park_id)
+    JOIN greenpark.firm AS f ON f.firm_id = v.firm_id
+    WHERE v.scope = 'firm' AND v.indicator_id IN ({indicators}) AND v.grain = {day_grain} AND $__timeFilter(v.period)
+        AND k.code = '$park' AND f.code IN ($firm)
+    GROUP BY 1, 2, 3
+), ranked AS (
+    SELECT s.firm, row_number() OVER (ORDER BY sum(s.value) DESC NULLS LAST, s.firm) AS place FROM shown AS s GROUP BY 1
+)
+SELECT x.period AS "time", x.metric, sum(x.value) AS value
+FROM (
+    SELECT s.period, CASE WHEN NOT s.closed THEN '{provisional}' WHEN r.place <= 12 THEN s.name ELSE '{others}' END, s.value
+    FROM shown AS s JOIN ranked AS r USING (firm)
+    UNION ALL
+    SELECT g.period, '{provisional}', NULL::float8 FROM greenpark.park_periods('$park', {day_grain}, $__timeFrom(), $__timeTo()) AS g
+) AS x (period, metric, value)
+GROUP BY 1, 2
+ORDER BY 1, 2
+
+-- name: reported
+-- What firms reported of one kind: the newest version of each input; withdrawn is not zero, it is gone.
+(
+    SELECT DISTINCT ON (b.firm_id, b.unit_id, b.key, b.price_basis, b.price_year, b.grain, b.period)
+           k.code AS park, k.time_zone, f.code AS firm, f.name_{lang} AS name, b.key, b.grain, b.period, b.amount, b.unit, b.finality, b.version
+    FROM greenpark.business_input AS b
+    JOIN greenpark.firm AS f ON f.firm_id = b.firm_id
+    JOIN greenpark.park AS k ON k.park_id = b.park_id
+    WHERE b.kind = {kind} AND k.code = '$park' AND f.code IN ($firm)
+        AND b.period >= ($__timeFrom()::timestamptz - interval '31 days')::date AND b.period <= $__timeTo()::timestamptz::date
+    ORDER BY b.firm_id, b.unit_id, b.key, b.price_basis, b.price_year, b.grain, b.period, b.version DESC
+)

@@ -90,15 +90,18 @@ FROM (
 GROUP BY 1, 2
 ORDER BY 1, 2
 
--- name: demand
--- The highest hourly mean power of each day at each main meter, over at most the last 62 days of the range.
-SELECT date_trunc('day', u.period, u.time_zone) AS "time", u.point_{lang} AS metric,
-       max(coalesce(u.measured, 0) + coalesce(u.estimated, 0)) AS value
-FROM greenpark.tenant_usage AS u
-WHERE u.park = '$park' AND u.firm = '$firm' AND u.carrier = 'electricity' AND u.direction = 'in' AND u.unit = 'kWh'
-    AND u.grain = 'hour' AND u.period < date_trunc('hour', now()) AND u.measured_s + u.estimated_s >= 3599
-    AND u.period >= greatest($__timeFrom()::timestamptz, $__timeTo()::timestamptz - interval '62 days')
-    AND u.period <= $__timeTo()::timestamptz
+-- name: factors_of_load
+SELECT x.period AS "time", x.metric, max(x.value) AS value
+FROM (
+    SELECT v.period, v.indicator_id || CASE WHEN NOT v.closed THEN '{of_provisional}' ELSE '' END,
+           v.value * CASE v.indicator_id WHEN 'power_factor' THEN 100 ELSE 1 END
+    FROM greenpark.indicator_value AS v
+    JOIN greenpark.firm AS f ON f.firm_id = v.firm_id JOIN greenpark.park AS k ON k.park_id = v.park_id
+    WHERE v.scope = 'firm' AND v.indicator_id IN ('load_factor', 'power_factor') AND v.grain = {day_grain}
+        AND $__timeFilter(v.period) AND k.code = '$park' AND f.code = '$firm'
+    UNION ALL
+    SELECT g.period, 'load_factor', NULL::float8 FROM greenpark.park_periods('$park', {day_grain}, $__timeFrom(), $__timeTo()) AS g
+) AS x (period, metric, value)
 GROUP BY 1, 2
 ORDER BY 1, 2
 

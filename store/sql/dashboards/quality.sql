@@ -167,3 +167,20 @@ JOIN greenpark.firm AS f ON f.firm_id = r.firm_id
 WHERE $__timeFilter(r.superseded) AND k.code = '$park' AND f.code IN ($firm)
 GROUP BY 1, 2
 ORDER BY 1
+
+-- name: clocks
+-- How far the gateways' clocks were off, as they reported it: the ten with the largest offset in the range.
+WITH shown AS (
+    SELECT h.at, h.edge_id, f.name_{lang} || ' · ' || e.code AS name, h.clock_offset_ms / 1000.0 AS value
+    FROM greenpark.edge_history AS h
+    JOIN greenpark.edge AS e USING (edge_id)
+    JOIN greenpark.firm AS f ON f.firm_id = h.firm_id
+    JOIN greenpark.park AS k ON k.park_id = h.park_id
+    WHERE $__timeFilter(h.at) AND h.clock_offset_ms IS NOT NULL AND k.code = '$park' AND f.code IN ($firm)
+        AND h.at >= $__timeTo()::timestamptz - interval '7 days'
+), ranked AS (
+    SELECT s.edge_id, row_number() OVER (ORDER BY max(abs(s.value)) DESC, s.edge_id) AS place FROM shown AS s GROUP BY 1
+)
+SELECT s.at AS "time", s.name AS metric, s.value::float8 AS value
+FROM shown AS s JOIN ranked AS r USING (edge_id) WHERE r.place <= 10
+ORDER BY 1, 2

@@ -4,7 +4,8 @@
 -- Every target of the plans that the park answers for, with where it is printed, and how the park stands.
 SELECT tp.body ->> 'name_{lang}' AS plan, coalesce(x.body ->> 'name_{lang}', x.body ->> 'id') AS target,
        tp.pack_id || '/' || (x.body ->> 'id') AS target_code, coalesce(s.state, 'undefined') AS state, s.value,
-       (x.body ->> 'value')::float8 AS target_value, s.projection, x.body ->> 'unit' AS unit,
+       (x.body ->> 'value')::float8 AS target_value, s.projection, x.body ->> 'unit' AS unit, 100 * s.progress AS progress,
+       100 * s.elapsed AS elapsed, s.needed_rate, s.miss_week,
        (x.body ->> 'binding')::boolean AS binding, (x.body ->> 'target_year')::int AS target_year,
        concat_ws(' · ', tp.body ->> 'document', x.body -> 'source' ->> 'chapter', x.body -> 'source' ->> 'as_printed') AS source
 FROM greenpark.park_target_pack AS pp
@@ -19,7 +20,7 @@ ORDER BY 1, x.place
 
 -- name: sentence
 -- The chosen target in words.
-SELECT coalesce(f.name_{lang}, k.name_{lang}) AS subject, s.state, s.sentence_{lang} AS sentence, s.as_of
+SELECT coalesce(f.name_{lang}, k.name_{lang}) AS subject, s.state, s.sentence_{lang} AS sentence, s.miss_week, s.as_of
 FROM greenpark.standing AS s
 JOIN greenpark.park AS k USING (park_id)
 LEFT JOIN greenpark.firm AS f ON f.firm_id = s.firm_id
@@ -43,6 +44,7 @@ SELECT s.as_of AS "time", v.metric, v.value
 FROM greenpark.standing AS s
 JOIN subject AS j USING (scope, scope_id)
 CROSS JOIN LATERAL (VALUES ('{value}', s.value), ('{required}', s.required), ('{projection}', s.projection),
+                           ('{projection_low}', s.projection_low), ('{projection_high}', s.projection_high),
                            ('{target_value}', s.target_value)) AS v (metric, value)
 WHERE s.pack_id || '/' || s.target_id = '$target' AND $__timeFilter(s.as_of)
 ORDER BY 1, 2
@@ -116,3 +118,14 @@ FROM (
 ) AS x
 GROUP BY 1, 2
 ORDER BY 1, 2
+
+-- name: movers
+-- Who moved the park's number between the two periods that the standing compares: the effects add up to its change.
+SELECT f.name_{lang} AS firm, f.code AS firm_code, c.effect, c.unit, c.activity, c.structure, c.intensity, c.value_from, c.value_to, c.came
+FROM greenpark.standing_contribution AS c
+JOIN greenpark.standing AS s USING (standing_id)
+JOIN greenpark.park AS k ON k.park_id = s.park_id
+JOIN greenpark.firm AS f ON f.firm_id = c.firm_id
+WHERE s.current AND s.scope = 'park' AND k.code = '$park' AND f.code IN ($firm) AND s.pack_id || '/' || s.target_id = '$target'
+ORDER BY abs(c.effect) DESC, 1
+LIMIT 200

@@ -111,6 +111,14 @@ INSERT INTO word (kind, code, name_zh, name_en) VALUES
     ('tariff', 'flat', '平', 'Flat'),
     ('tariff', 'valley', '谷', 'Valley'),
     ('tariff', 'none', '无电价表', 'No tariff table'),
+    ('waste', 'general', '一般工业固体废物', 'General'),
+    ('waste', 'hazardous', '危险废物', 'Hazardous'),
+    ('destination', 'generated', '产生', 'Generated'),
+    ('destination', 'utilised', '综合利用', 'Utilised'),
+    ('destination', 'utilised_from_stock', '利用往年贮存', 'Utilised from stock'),
+    ('destination', 'disposed', '处置', 'Disposed of'),
+    ('destination', 'stored', '贮存', 'Stored'),
+    ('destination', 'discarded', '倾倒丢弃', 'Discarded'),
     ('severity', 'critical', '紧急', 'Critical'),
     ('severity', 'major', '重要', 'Major'),
     ('severity', 'warning', '警告', 'Warning'),
@@ -213,11 +221,12 @@ WHERE p.firm_id = ANY ((SELECT visible_firms(current_user))::int[]);
 -- Messages that were accepted, for rates and delays. `+ 0`: the block ranges of time lead to them; the index of edges
 -- would lead to all that these edges ever sent.
 CREATE VIEW tenant_batch WITH (security_barrier) AS
-SELECT k.code AS park, b.edge_id, b.sent, b.stored, b.readings
-FROM park AS k
-JOIN batch AS b ON b.edge_id + 0 = ANY (ARRAY(
-    SELECT e.edge_id FROM edge AS e
-    WHERE e.park_id = k.park_id AND e.firm_id = ANY ((SELECT visible_firms(current_user))::int[])));
+SELECT k.code AS park, f.code AS firm, e.edge_id, b.sent, b.stored, b.readings
+FROM batch AS b
+JOIN edge AS e ON e.edge_id = b.edge_id + 0
+JOIN firm AS f ON f.firm_id = e.firm_id
+JOIN park AS k ON k.park_id = e.park_id
+WHERE e.firm_id = ANY ((SELECT visible_firms(current_user))::int[]);
 
 -- How much each table takes; rows are the server's own estimate. Only for who sees a whole park.
 CREATE FUNCTION storage_of_tables() RETURNS TABLE (name text, bytes bigint, row_estimate bigint)
