@@ -142,7 +142,7 @@ async def lock_groups(connection: Connection, park_id: int) -> bool:
 
 
 async def take_groups(connection: Connection, park_id: int, limit: int) -> list[tuple[str, datetime]]:
-    """Take what waits for a park's groups: grains and periods, the newest, at most so many."""
+    """Take what waits for a park's groups: grains and periods, those longest waiting, at most so many."""
     return [tuple(row) for row in await connection.fetch(queries("memberships")["take"], park_id, limit)]
 
 

@@ -261,7 +261,7 @@ def _count(minute: _Minute, done: Mapping[int, Advance], took_s: float) -> None:
 
 
 async def _groups_of(minute: _Minute, connection: Connection, stop: asyncio.Event, *, all_of_them: bool) -> None:
-    """Compute groups and units: some of the newest periods that wait, or all."""
+    """Compute groups and units: some of the periods that wait, or all."""
     began = time.monotonic()
     rest_s = rollup.REST_S
     for park_id, time_zone in await memberships.waiting_groups(connection):

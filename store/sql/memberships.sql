@@ -86,11 +86,13 @@ SELECT DISTINCT d.park_id, p.time_zone FROM dirty_group AS d JOIN park AS p USIN
 SELECT pg_try_advisory_xact_lock(4, $1)
 
 -- name: take
--- The newest periods first, at most $2 of them.
-WITH newest AS (
-    SELECT grain, period FROM dirty_group WHERE park_id = $1 GROUP BY grain, period ORDER BY period DESC, grain LIMIT $2
+-- Those that have waited longest, by the minute, at most $2 of them; of those years and months before days, for they
+-- are asked for most. A running day that is marked again and again lets the others pass.
+WITH chosen AS (
+    SELECT grain, period FROM dirty_group WHERE park_id = $1 GROUP BY grain, period
+    ORDER BY date_trunc('minute', min(marked)), array_position('{year,month,day}', grain), period DESC LIMIT $2
 ), taken AS (
-    DELETE FROM dirty_group AS d USING newest AS n
+    DELETE FROM dirty_group AS d USING chosen AS n
     WHERE d.park_id = $1 AND d.grain = n.grain AND d.period = n.period RETURNING d.grain, d.period
 )
 SELECT DISTINCT grain, period FROM taken ORDER BY grain, period

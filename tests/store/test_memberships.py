@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from park.definition import load_definition
 from park.membership import GroupKind
-from store.memberships import groups, memberships
+from store.memberships import groups, mark_groups, memberships, take_groups
 from store.pool import connected
 from store.registry import apply_definition
 
@@ -96,6 +96,21 @@ async def test_only_a_change_has_numbers_computed_again(database_url: str) -> No
         assert await connection.fetchval("SELECT count(*) FROM dirty_firm") == 0
         await apply_definition(connection, load_definition(DOCUMENT.replace("unit: piece", "unit: t"), "p.yaml"))
         assert await connection.fetchval("SELECT count(*) FROM dirty_firm WHERE firm_id = $1", firm_id) == 1
+
+
+async def test_what_waits_longest_is_taken_first_and_nothing_starves(database_url: str) -> None:
+    """A running day that is marked again and again does not keep the year waiting."""
+    async with connected(database_url) as connection:
+        park_id = (await apply_definition(connection, load_definition(DOCUMENT, "p.yaml"))).park_id
+        year, month, day = (datetime(2026, m, d, tzinfo=UTC) for m, d in ((1, 1), (5, 1), (5, 20)))
+        await mark_groups(connection, park_id, [("day", day), ("month", month), ("year", year)])
+        await connection.execute("UPDATE dirty_group SET marked = marked - interval '5 minutes'")
+        taken = await take_groups(connection, park_id, 2)
+        assert set(taken) == {("year", year), ("month", month)}
+        await mark_groups(connection, park_id, [("month", month), ("year", year)])
+        assert await take_groups(connection, park_id, 1) == [("day", day)]
+        assert len(await take_groups(connection, park_id, 9)) == 2
+        assert await take_groups(connection, park_id, 9) == []
 
 
 async def test_parks_that_were_there_before_get_their_groups(empty_database_url: str) -> None:
