@@ -58,10 +58,10 @@ async def rows(connection: Connection, limit: int) -> ReadingColumns:
     return ReadingColumns(*await fetch_columns(connection, queries("bench")["rows"], types, limit))
 
 
-async def firm_values(connection: Connection, firm_id: int, park_id: int) -> tuple[int, int]:
-    """Count a firm's indicator values, its points' included, and its park's current standings."""
+async def firm_values(connection: Connection, firm_id: int, park_id: int) -> tuple[int, int, int]:
+    """Count a firm's indicator values, its points' included, those that are numbers, and its park's standings."""
     row = await connection.fetchrow(queries("bench")["firm_values"], firm_id, park_id)
-    return row["firm"], row["standings"]
+    return row["firm"], row["defined"], row["standings"]
 
 
 async def forget_marks(connection: Connection) -> None:

@@ -123,7 +123,10 @@ async def lay(connection: Connection, code: str, count: int, days: int, points: 
         for metered in await metered_points(connection, firm.firm_id):
             point = metered.point
             amount = next(row[4] for row in POINTS if row[0] == point.code)
-            await _lay_point(connection, point.point_id, bucket_us, quantities(point.point_id, amount, bucket_us), tz)
+            # Staged rows live as long as their transaction.
+            async with connection.transaction():
+                moved = quantities(point.point_id, amount, bucket_us)
+                await _lay_point(connection, point.point_id, bucket_us, moved, tz)
     await forget_marks(connection)
     return Laid(park.park_id, park.time_zone, tuple(members), start, len(bucket_us))
 

@@ -85,7 +85,7 @@ class IndicatorResult:
         firm_year_cpu_s: CPU of program and server for it.
         growth: CPU seconds a firm of the largest park by those of the smallest: 1 is linear.
         periods: computed of one firm: buckets and hours of the last `fine_hours`, all days, months and the year.
-        values: rows of indicators that one firm has after it.
+        values: rows of indicators that one firm has after it; `defined` of them are numbers.
         standings: of the one firm's park.
         stages: seconds of each stage of the single firm, medians.
         one_core: whether program and server were held to one core.
@@ -103,6 +103,7 @@ class IndicatorResult:
     fine_hours: float
     periods: int
     values: int
+    defined: int
     standings: int
     stages: dict[str, float]
     repeats: list[float]
@@ -127,7 +128,7 @@ async def run_indicator_bench(plan: IndicatorBench, var: Path) -> IndicatorResul
             laid = await lay(connection, "one", 1, plan.days, plan.points)
             await settle(connection)
             single = await _single(connection, laid, plan)
-            values, standings = await firm_values(connection, laid.firms[0].firm_id, laid.park_id)
+            values, defined, standings = await firm_values(connection, laid.firms[0].firm_id, laid.park_id)
             steps.done(f"one firm: {single.seconds:.2f} s")
             sizes = []
             for size in plan.sizes:
@@ -150,6 +151,7 @@ async def run_indicator_bench(plan: IndicatorBench, var: Path) -> IndicatorResul
         fine_hours=plan.fine_hours,
         periods=single.periods,
         values=values,
+        defined=defined,
         standings=standings,
         stages=single.stages,
         repeats=single.repeats,
@@ -285,7 +287,8 @@ def show(result: IndicatorResult) -> str:
     stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in result.stages.items())
     lines = [
         f"one firm-year ({result.points} points, {result.days} days, {result.periods:,} periods, "
-        f"{result.values:,} values, {result.standings} standings) {result.firm_year_s:.2f} s"
+        f"{result.values:,} values, {result.defined:,} of them numbers, {result.standings} standings) "
+        f"{result.firm_year_s:.2f} s"
         + (" on one core" if result.one_core else " (not held to one core)")
         + f", {result.firm_year_cpu_s:.2f} s of CPU"
         + f"; again with nothing new {result.again_s:.2f} s",

@@ -32,6 +32,7 @@ DROP TABLE IF EXISTS reading_twin
 
 -- name: firm_values
 SELECT (SELECT count(*) FROM indicator_value WHERE firm_id = $1) AS firm,
+       (SELECT count(*) FROM indicator_value WHERE firm_id = $1 AND reason IS NULL) AS defined,
        (SELECT count(*) FROM standing WHERE park_id = $2 AND current) AS standings
 
 -- name: forget_marks
