@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from alerts.chart import sparkline
+from alerts.cost import cost_of
 from alerts.engine import State
 from alerts.wording import GRAIN, HOW, LABELS, NEWS, SEVERITY, pick, unit
 from park.calendar import zone
@@ -70,6 +71,7 @@ def compose(
     locale: str,
     public_url: str,
     severity: Severity | None = None,
+    carrier: str | None = None,
     series: Sequence[tuple[datetime, float | None]] = (),
 ) -> dict[str, Any]:
     """Return the body of a message: what, where, since when, how much against which limit, cost, coverage, the link.
@@ -82,6 +84,7 @@ def compose(
         locale: `zh-CN` or `en`.
         public_url: where people open links; empty: no link.
         severity: of the episode, where it is worse than its rule's.
+        carrier: of the point that it is about, if it is about one.
         series: recent values for the chart, oldest first.
     """
     progress, shown = transition.after, _shown(transition)
@@ -91,7 +94,8 @@ def compose(
     link = f"{public_url.rstrip('/')}/episodes/{episode_id}" if public_url else None
     news = NEWS[locale][transition.to_state]
     title = titles(rule, subject)[0 if zh else 1]
-    facts = _facts(rule, subject, transition, locale)
+    cost = _cost(transition, carrier)
+    facts = _facts(rule, subject, transition, cost, locale)
     how_bad = (severity or rule.severity).value
     return {
         "version": VERSION,
@@ -105,7 +109,7 @@ def compose(
         "headline": f"【{news}·{SEVERITY[locale][how_bad]}】{title}"
         if zh
         else f"[{news}, {SEVERITY[locale][how_bad]}] {title}",
-        "text": _text(rule, subject, transition, how_bad, locale),
+        "text": _text(rule, subject, transition, how_bad, cost, locale),
         "facts": facts,
         "park": {"code": subject.park_code, "name": subject.park_zh if zh else subject.park_en},
         "firm": _named(subject.firm_code, subject.firm_zh if zh else subject.firm_en),
@@ -122,7 +126,7 @@ def compose(
         "source": _source(rule, shown, locale),
         "coverage": shown.get("coverage"),
         "provisional": not shown.get("final", True),
-        "cost": _cost(shown, progress.evidence),
+        "cost": cost or None,
         "evidence": dict(progress.evidence),
         "series": [[t.astimezone(tz).isoformat(), v] for t, v in series],
         "sparkline": sparkline([v for _, v in series]),
@@ -148,15 +152,16 @@ def charted(evidence: Mapping[str, Any]) -> list[tuple[datetime, float | None]]:
     return [(t0 + timedelta(seconds=k * step_s), value) for k, value in enumerate(values)]
 
 
-def _cost(shown: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, float] | None:
-    """Return what it costs, by unit: told by the sample, or what went beyond the limit."""
+def _cost(transition: Transition, carrier: str | None) -> dict[str, float]:
+    """Return what it costs, by unit: told by the sample, or what goes beyond the limit."""
+    progress, shown = transition.after, _shown(transition)
     told = shown.get("cost")
     if isinstance(told, dict) and told:
         return told
-    excess = evidence.get("excess") or shown.get("excess")
-    if isinstance(excess, dict) and excess.get("quantity") is not None and excess.get("unit"):
-        return {str(excess["unit"]): float(excess["quantity"])} | dict(excess.get("cost") or {})
-    return None
+    if transition.to_state is State.RETRACTED:
+        return {}
+    excess = progress.evidence.get("excess") or shown.get("excess")
+    return cost_of(excess, carrier, progress.began.date())
 
 
 def _covered(evidence: Mapping[str, Any], locale: str) -> str:
@@ -223,7 +228,9 @@ def _coverage(shown: Mapping[str, Any], locale: str) -> str:
     return share
 
 
-def _facts(rule: Rule, subject: Subject, transition: Transition, locale: str) -> list[list[str]]:
+def _facts(
+    rule: Rule, subject: Subject, transition: Transition, cost: Mapping[str, float], locale: str
+) -> list[list[str]]:
     """Return label and value of all that is known."""
     label, shown, progress = LABELS[locale], _shown(transition), transition.after
     tz, symbol = zone(subject.time_zone), _unit(rule, shown)
@@ -239,14 +246,16 @@ def _facts(rule: Rule, subject: Subject, transition: Transition, locale: str) ->
         (label["worst"], "" if worst is None else _number(worst, symbol, locale)),
         (label["limit"], f"{side} {_limit(rule, shown):g} {unit(symbol, locale)}".rstrip()),
         (label["source"], _source(rule, shown, locale) or ""),
-        (label["cost"], cost_text(_cost(shown, progress.evidence), locale)),
+        (label["cost"], cost_text(cost, locale)),
         (label["covered"], _covered(progress.evidence, locale)),
         (label["coverage"], _coverage(shown, locale)),
     ]
     return [[name, text] for name, text in rows if text]
 
 
-def _text(rule: Rule, subject: Subject, transition: Transition, how_bad: str, locale: str) -> str:
+def _text(
+    rule: Rule, subject: Subject, transition: Transition, how_bad: str, cost: Mapping[str, float], locale: str
+) -> str:
     progress, shown = transition.after, _shown(transition)
     tz, symbol = zone(subject.time_zone), _unit(rule, shown)
     began, at = (t.astimezone(tz).strftime(_WHEN) for t in (progress.began, transition.at))
@@ -257,7 +266,7 @@ def _text(rule: Rule, subject: Subject, transition: Transition, how_bad: str, lo
     worst = _number(progress.evidence.get("worst", {}).get("value"), symbol, locale)
     limit = f"{_limit(rule, shown):g} {unit(symbol, locale)}".rstrip()
     below, source = rule.open.below is not None, _source(rule, shown, locale)
-    cost = cost_text(_cost(shown, progress.evidence), locale)
+    spent = cost_text(cost, locale)
     covered = _covered(progress.evidence, locale)
     if locale == "zh-CN":
         parts = [f"【{news}·{severity}】{title}", f"地点：{where}", f"起始：{began}"]
@@ -268,7 +277,7 @@ def _text(rule: Rule, subject: Subject, transition: Transition, how_bad: str, lo
             parts.append(f"于 {at} 恢复，现为 {number}；最差 {worst}，限值 {limit}")
         else:
             parts.append(f"更正后的数据表明未达到告警条件（限值 {limit}），请忽略此前的告警")
-        parts += [f"影响：{cost}"] if cost else []
+        parts += [f"影响：{spent}"] if spent else []
         parts += [f"涉及 {covered}"] if covered else []
         parts += [f"数据覆盖率 {coverage}"] if coverage else []
         return "；".join(parts) + "。"
@@ -280,7 +289,7 @@ def _text(rule: Rule, subject: Subject, transition: Transition, how_bad: str, lo
         parts.append(f"back in order at {at} with {number}; worst {worst}, limit {limit}")
     else:
         parts.append(f"corrected data show that it never was (limit {limit}); please disregard the alert")
-    parts += [f"cost: {cost}"] if cost else []
+    parts += [f"cost: {spent}"] if spent else []
     parts += [f"covers {covered}"] if covered else []
     parts += [f"coverage {coverage}"] if coverage else []
     return "; ".join(parts) + "."

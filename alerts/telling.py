@@ -51,11 +51,24 @@ async def tell(
         return 0
     severity, quiet = await outbox.about(connection, episode_id)
     everybody = await recipients.recipients(connection, subject.park_id)
+    carrier, zones = await recipients.whereabouts(
+        connection,
+        subject.scope,
+        subject.scope_id,
+        subject.firm_id,
+        now.astimezone(zone(subject.time_zone)).date(),
+    )
     if routing.is_end(transition):
         told = await outbox.told(connection, episode_id)
         chosen = [one for one in everybody if one.recipient_id in told]
     else:
-        chosen = [] if quiet else await _chosen(connection, rule, subject, Severity(severity), everybody, now)
+        chosen = (
+            []
+            if quiet
+            else await _chosen(
+                connection, subject, _about(rule, subject, Severity(severity), carrier, zones), everybody, now
+            )
+        )
     if not chosen:
         return 0
     cause = message.cause_key(rule, subject)
@@ -71,6 +84,7 @@ async def tell(
                 locale=recipient.locale,
                 public_url=settings.public_url,
                 severity=Severity(severity),
+                carrier=carrier,
                 series=series,
             )
         await outbox.enqueue(
@@ -86,17 +100,29 @@ async def tell(
     return len(chosen)
 
 
+def _about(
+    rule: Rule, subject: Subject, severity: Severity, carrier: str | None, zones: Sequence[int]
+) -> routing.Matter:
+    carriers = frozenset(_carriers(rule) if carrier is None else [carrier])
+    return routing.Matter(
+        park_id=subject.park_id,
+        firm_id=subject.firm_id,
+        severity=severity,
+        carriers=carriers,
+        topics=routing.topics_of(message.kind_of(rule), carriers, getattr(rule, "indicator", "")),
+        zones=frozenset(zones),
+    )
+
+
 async def _chosen(
     connection: Connection,
-    rule: Rule,
     subject: Subject,
-    severity: Severity,
+    matter: routing.Matter,
     everybody: Sequence[RecipientRow],
     now: datetime,
 ) -> list[RecipientRow]:
     if not everybody:
         return []
-    tz = zone(subject.time_zone)
     areas: dict[int, list[AreaRow]] = {}
     for area in await recipients.areas(connection, subject.park_id):
         areas.setdefault(area.recipient_id, []).append(area)
@@ -104,19 +130,7 @@ async def _chosen(
         await duty.rotations(connection, subject.park_id),
         await duty.stand_ins(connection, subject.park_id, now),
         now,
-        tz,
-    )
-    carrier, zones = await recipients.whereabouts(
-        connection, subject.scope, subject.scope_id, subject.firm_id, now.astimezone(tz).date()
-    )
-    carriers = frozenset(_carriers(rule) if carrier is None else [carrier])
-    matter = routing.Matter(
-        park_id=subject.park_id,
-        firm_id=subject.firm_id,
-        severity=severity,
-        carriers=carriers,
-        topics=routing.topics_of(message.kind_of(rule), carriers, getattr(rule, "indicator", "")),
-        zones=frozenset(zones),
+        zone(subject.time_zone),
     )
     return routing.recipients_of(matter, everybody, areas, {turn.recipient_id for turn in turns.values()})
 

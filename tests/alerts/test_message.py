@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from alerts import rules
+from alerts.cost import cost_of
 from alerts.engine import Sample, State, finish, step
 from alerts.message import cause_key, charted, compose, dedupe_key
 from store.samples import Subject
@@ -65,7 +66,7 @@ def test_an_english_text_is_english_and_a_chinese_one_chinese() -> None:
 
 def test_a_key_names_one_message() -> None:
     """Keys differ by recipient, state and episode, and are the same when the same is told again."""
-    rule = msgspec.structs.replace(rules.load()[0], max_gap_s=3600.0)
+    rule = msgspec.structs.replace(rules.load()[0], max_gap_s=3600.0, hold_open_s=0.0, hold_clear_s=0.0)
     cause = cause_key(rule, SUBJECT)
     first = step(rule, None, worst(rule)).transitions
     again = step(rule, None, worst(rule)).transitions
@@ -110,3 +111,15 @@ def test_a_message_tells_cost_cover_and_the_severity_that_it_has_come_to() -> No
         assert body["severity"] == "critical"
         assert [value for _, value in body["series"]] == [90.0, None, 70.0]
         assert body["cost"] == {"kWh": 1234.0}
+
+
+def test_an_excess_is_told_in_its_unit_and_in_co2_where_a_factor_holds() -> None:
+    """Per hour where it is per hour; a carrier without a factor has its quantity alone."""
+    day = T0.date()
+    power = cost_of({"quantity": 100.0, "unit": "kWh/h"}, "electricity", day)
+    assert power["kWh/h"] == 100
+    assert 0.04 < power["tCO2/h"] < 0.07
+    assert cost_of({"quantity": 3.0, "unit": "m3"}, "fresh_water", day) == {"m3": 3.0}
+    gas = cost_of({"quantity": 1000.0, "unit": "m3"}, "natural_gas", day)
+    assert gas["tCO2"] == pytest.approx(2.16, rel=0.01)
+    assert cost_of(None, "electricity", day) == cost_of({"quantity": None}, None, day) == {}
