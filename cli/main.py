@@ -23,6 +23,8 @@ from cli.errors import CliError
 from cli.explain import app as explain_app
 from cli.extras import missing_package
 from cli.grafana import app as grafana_app
+from cli.indicators import app as indicators_app
+from cli.indicators import cards as scorecard_app
 from cli.ingest import app as ingest_app
 from cli.ledger import app as ledger_app
 from cli.meter import app as meter_app
@@ -63,6 +65,8 @@ for name, group in (
     ("token", token_app),
     ("meter", meter_app),
     ("targets", targets_app),
+    ("indicators", indicators_app),
+    ("scorecard", scorecard_app),
     ("ledger", ledger_app),
     ("business", business_app),
     ("explain", explain_app),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from store.copying import copy_encoded, fetch_columns
+from store.errors import UnknownNameError
 from store.queries import queries
 
 if TYPE_CHECKING:
@@ -141,6 +142,20 @@ async def stored_demands(
     ids, starts, ends = ([row[k] for row in wanted] for k in range(3))
     rows = await connection.fetch(queries("indicators")["stored_demands"], ids, starts, ends, grain)
     return [tuple(row) for row in rows]
+
+
+async def year_values(connection: Connection, subject: str, year: int) -> dict[str, tuple[float | None, str | None]]:
+    """Return value and reason of each indicator of a park, or `park/firm`, in a calendar year.
+
+    Raises:
+        UnknownNameError: no such park or firm.
+    """
+    sql = queries("indicators")
+    park, _, firm = subject.partition("/")
+    if not await connection.fetchval(sql["subject_exists"], park, firm or None):
+        raise UnknownNameError("firm" if firm else "park", subject)
+    rows = await connection.fetch(sql["year_values"], park, firm or None, year)
+    return {row["indicator_id"]: (row["value"], row["reason"]) for row in rows}
 
 
 async def reporting(connection: Connection, firm_ids: Sequence[int]) -> set[int]:

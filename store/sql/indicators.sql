@@ -49,6 +49,21 @@ JOIN indicator_value AS v ON v.scope = 'firm' AND v.scope_id = w.firm_id AND v.i
     AND v.grain = $4 AND v.period >= w.start AND v.period < w.stop
 WHERE v.numerator IS NOT NULL
 
+-- name: year_values
+-- The values of a park ($1), or of one of its firms ($2), in the calendar year $3.
+SELECT v.indicator_id, v.value, v.reason
+FROM park AS k
+LEFT JOIN firm AS f ON f.park_id = k.park_id AND f.code = $2
+JOIN indicator_value AS v ON v.grain = 'year'
+    AND v.period = make_timestamptz($3, 1, 1, 0, 0, 0, k.time_zone)
+    AND v.scope = CASE WHEN $2::text IS NULL THEN 'park' ELSE 'firm' END
+    AND v.scope_id = CASE WHEN $2::text IS NULL THEN k.park_id ELSE f.firm_id END
+WHERE k.code = $1
+
+-- name: subject_exists
+SELECT EXISTS (SELECT FROM park AS k WHERE k.code = $1 AND ($2::text IS NULL
+    OR EXISTS (SELECT FROM firm AS f WHERE f.park_id = k.park_id AND f.code = $2)))
+
 -- name: reporting
 -- Those of some firms that have reported anything.
 SELECT firm_id FROM unnest($1::int[]) AS w (firm_id)
