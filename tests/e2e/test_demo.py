@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -69,6 +70,15 @@ def wait_gone(var: Path, limit_s: float = 20) -> list[str]:
     return left
 
 
+def look(var: Path) -> dict:
+    """Open the board as a browser on this machine does, without a token; return what it shows."""
+    port = json.loads((var / "ports.json").read_text())["api"]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as browser:
+        assert browser.get("/").status_code == 200
+        assert browser.get("/board/session").json()["signed_in"]
+        return browser.get("/board/state").json()
+
+
 @pytest.fixture(scope="module")
 def killed_run(var: Path) -> dict:
     """A demonstration that was killed with -9 while it laid down the past."""
@@ -90,6 +100,7 @@ def first_run(var: Path, killed_run: dict) -> dict:
     demo = start(var, "--seconds", str(LIVE_S), "--report", str(report))
     try:
         live_after_s = wait_live(demo)
+        board = look(var)
         time.sleep(12)
         killed = pid_of(var, "ingest")
         os.kill(killed, signal.SIGKILL)
@@ -101,6 +112,7 @@ def first_run(var: Path, killed_run: dict) -> dict:
     assert demo.returncode == 0, rest
     return {
         "live_after_s": live_after_s,
+        "board": board,
         "report": json.loads(report.read_text()),
         "beside": (beside.returncode, said),
         "left": ours(var),
@@ -134,6 +146,17 @@ def test_readings_reach_indicators_standings_and_people(first_run: dict) -> None
     assert report["standing_states"]["undefined"] >= 2
     assert report["alerts"]["opened"] > 0
     assert report["alerts"]["delivered"] > 0
+
+
+def test_the_board_opens_by_itself_and_is_full(first_run: dict) -> None:
+    """Whoever opens the printed address sees the park: its targets, its flows, a day's load and the meters' health."""
+    board = first_run["board"]
+    assert board["head"]["park"]["code"] == "demo"
+    assert any(item["state"] != "undefined" for item in board["targets"]["items"])
+    assert len(board["flow"]["day"]["links"]) > 10
+    assert sum(value is not None for value in board["load"]["v"]) > 90
+    assert board["load"]["now"]["v"] > 0
+    assert board["health"]["edges"] == 10
 
 
 def test_a_second_start_beside_the_first_is_refused(first_run: dict) -> None:

@@ -143,6 +143,12 @@ function paint(changed) {
   tick(stream.now());
 }
 
+let widened = 0;
+addEventListener("widened", () => {
+  cancelAnimationFrame(widened);
+  widened = requestAnimationFrame(() => paint(["flow", "load"]));
+});
+
 function asOf(beat) {
   if (!beat.computed) return;
   for (const place of document.querySelectorAll(".asof")) {

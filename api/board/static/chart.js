@@ -13,7 +13,14 @@ export function chart(place, option, label, click) {
   if (!made) {
     made = echarts.init(place, null, { renderer: "canvas" });
     charts.set(place, made);
-    new ResizeObserver(() => { if (!place.hidden) made.resize(); }).observe(place);
+    let width = place.clientWidth;
+    new ResizeObserver(() => {
+      if (place.hidden) return;
+      made.resize();
+      // Margins and labels depend on the width: the card is painted again.
+      if (place.clientWidth !== width) place.dispatchEvent(new CustomEvent("widened", { bubbles: true }));
+      width = place.clientWidth;
+    }).observe(place);
   }
   made.off("click");
   if (click) made.on("click", click);

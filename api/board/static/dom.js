@@ -46,16 +46,16 @@ export const day = (at) => format({ year: "numeric", month: "short", day: "numer
 /** A time that is read beside "now": with its day where that is another one. */
 export const moment = (at, now) => (day(at) === day(now) ? clockS(at) : dayAndClock(at));
 
-const UNITS = { m3: "m³", "10^4m3": "10⁴ m³", piece: ["件", "pcs"], kgce: "kgce", degC: "°C" };
-const LARGER = { kgce: [["tce", 1000, 10000]], kW: [["MW", 1000, 10000]], m3: [["10⁴ m³", 10000, 100000]] };
+const UNITS = { m3: "m³", "10^4m3": "10⁴ m³", piece: ["件", "pcs"], degC: "°C", kgCO2: "kgCO₂", tCO2: "tCO₂", "10^4CNY": ["万元", "10⁴ CNY"] };
+const LARGER = { kgce: ["tce", 1000, 10000], kW: ["MW", 1000, 10000], m3: ["10^4m3", 10000, 100000], kgCO2: ["tCO2", 1000, 10000] };
+const written = (unit) => { const found = UNITS[unit] ?? unit; return Array.isArray(found) ? found[lang() === "en" ? 1 : 0] : found; };
 
 /** A number and its unit as people read them: four significant digits, larger units for large numbers. */
 export function sized(value, unit) {
-  let [v, u] = [value, UNITS[unit] ?? unit ?? ""];
-  for (const [name, by, from] of LARGER[unit] ?? []) if (Math.abs(value) >= from) [v, u] = [value / by, name];
-  if (Array.isArray(u)) u = u[lang() === "en" ? 1 : 0];
-  const [top, below] = String(u).split("/");
-  if (below && UNITS[below]) u = `${top}/${[UNITS[below]].flat()[lang() === "en" ? [UNITS[below]].flat().length - 1 : 0]}`;
+  const [name, by, from] = LARGER[unit] ?? [];
+  const large = name && Math.abs(value) >= from;
+  const v = large ? value / by : value;
+  const u = String((large ? name : unit) ?? "").split("/").map(written).join("/");
   const size = Math.abs(v);
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
   const options = unit === "%" ? { maximumFractionDigits: 1, minimumFractionDigits: 1 } : { maximumFractionDigits: digits };

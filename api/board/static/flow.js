@@ -48,6 +48,8 @@ function option(place, now, names, unit) {
   const targets = new Set(now.links.map((link) => link.s));
   const longest = Math.max(...now.nodes.filter((node) => !targets.has(node.id)).map((node) => width(names[node.id])));
   const right = Math.min(longest * size * 0.56 + 14, place.clientWidth * (narrow ? 0.32 : 0.26));
+  const { wide, tall } = columns(now);
+  const room = (place.clientWidth - right) / Math.max(1, wide - 1) - 20;
   return {
     tooltip: tooltip({
       formatter: (event) => event.dataType === "edge"
@@ -55,9 +57,9 @@ function option(place, now, names, unit) {
         : `${names[event.name]}\n${said(event.value, unit)}`,
     }),
     series: [{
-      type: "sankey", left: 4, top: 10, bottom: 14, right, nodeWidth: narrow ? 8 : 12, nodeGap: Math.max(4, Math.min(size + 2, (place.clientHeight * 0.45) / tallest(now))), nodeAlign: "left", draggable: false,
+      type: "sankey", left: 4, top: 10, bottom: 14, right, nodeWidth: narrow ? 8 : 12, nodeGap: Math.max(4, Math.min(size + 2, (place.clientHeight * 0.45) / tall)), nodeAlign: "left", draggable: false,
       emphasis: { focus: "adjacency" }, layoutIterations: 48,
-      label: { color: color("ink"), fontSize: size, formatter: (event) => names[event.name], width: narrow ? 84 : 150, overflow: "truncate", textBorderColor: color("card"), textBorderWidth: 3 },
+      label: { color: color("ink"), fontSize: size, formatter: (event) => names[event.name], width: room, overflow: "truncate", textBorderColor: color("card"), textBorderWidth: 3 },
       data: now.nodes.map((node) => ({ name: node.id, itemStyle: { color: tone(node), borderWidth: 0 }, cursor: node.firm_id ? "pointer" : "default" })),
       // What is estimated of a flow is a hatched band beside what is measured.
       links: now.links.flatMap((link) => {
@@ -70,13 +72,13 @@ function option(place, now, names, unit) {
   };
 }
 
-/** How many nodes the fullest column has. */
-function tallest(now) {
+/** How many columns there are, and how many nodes the fullest has. */
+function columns(now) {
   const depth = {};
   const column = (id) => (depth[id] ??= Math.max(0, ...now.links.filter((link) => link.t === id).map((link) => 1 + column(link.s))));
-  const counts = {};
+  const counts = [];
   for (const node of now.nodes) counts[column(node.id)] = (counts[column(node.id)] ?? 0) + 1;
-  return Math.max(...Object.values(counts));
+  return { wide: counts.length, tall: Math.max(...counts) };
 }
 
 /** Width in letters; a Chinese one is two. */

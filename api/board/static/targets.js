@@ -23,7 +23,8 @@ export function targets(place, { head, targets: section }) {
       ? h("details.undef", { "data-key": "undefined", open: judged.length <= 3 && place.clientWidth > 420 },
         h("summary", { "data-key": "undefined-summary" }, h("span.state.undefined", {}, glyph("undefined"), w("undefined_n", { n: undefined_.length }))),
         h("ul", {}, grouped(undefined_).map(([reason, items]) => h("li", {}, h("b", {}, `${reason} · ${items.length}`),
-          items.flatMap((item, n) => [n ? comma() : null, explained(item.href, `t${item.id}`, called(item), called(item))])))))
+          items.flatMap((item, n) => [n ? comma() : null, explained(item.href, `t${item.id}`, called(item), called(item)),
+            item.value === null ? null : [" ", explained(item.value_href, `v${item.id}`, called(item), h("strong", {}, num(item.value, item.unit)))]])))))
       : null,
   );
 }
