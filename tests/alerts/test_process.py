@@ -44,6 +44,9 @@ async def hour(world: World, firm: str, value: float, ago_h: int) -> None:
         datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=ago_h),
         value,
     )
+    # A firm is evaluated as far as its own readings have come.
+    await world.readings(firm, "fresh", [(datetime.now(UTC), 1.0)])
+    await world.marks(firm, since=datetime.now(UTC) - timedelta(hours=ago_h))
     await world.connection.execute(f"NOTIFY greenpark_standing, '{world.park_id}'")
 
 
