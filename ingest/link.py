@@ -150,8 +150,16 @@ class Link(asyncio.Protocol):
         settings, address = self._settings, self._address
         try:
             context = ssl.create_default_context(cafile=settings.ca_file) if address.tls else None
+        except (OSError, ssl.SSLError) as error:
+            raise BrokerError(f"ca_file {settings.ca_file} cannot be used: {error}") from error
+        try:
             async with asyncio.timeout(_CONNECT_LIMIT_S):
                 await self._loop.create_connection(lambda: self, address.host, address.port, ssl=context)
+        except ssl.SSLCertVerificationError as error:
+            raise BrokerError(
+                f"the certificate of {address.host} is not vouched for ({error.verify_message}): name the authority's"
+                " file as ca_file, and the host as the certificate does"
+            ) from error
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             raise NotConnectedError(f"cannot reach the broker: {str(error) or type(error).__name__}") from error
         self._write(
