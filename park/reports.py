@@ -65,7 +65,8 @@ def _figures(
         if unit is None:
             continue
         figure = book.figure(kind, grain, start, unit, as_of=as_of, key=key, price_year=price_year)
-        if not (wanted.keys and figure.reason is Undefined.NOT_REPORTED) or term.optional:
+        # Of several instruments those that were not reported are none; whether any had to be, the term says.
+        if not (wanted.keys and figure.reason is Undefined.NOT_REPORTED):
             found.append(figure)
     return tuple(found)
 
