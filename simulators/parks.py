@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -27,11 +27,12 @@ from park.graph import Role
 from park.membership import GroupDefinition, MembershipDefinition  # noqa: TC001  (msgspec resolves annotations)
 from park.points import Kind
 from park.units import consumed_unit, conversion
-from simulators.business import PLAIN, DeflatorSpec, Reporting
+from simulators.business import PLAIN, Reporting
 from simulators.datafiles import parse, read, shipped
 from simulators.errors import DataError, UnknownName
-from simulators.firms import Amount, Flow, Name, Product, Profile, Section, Stop, flows, meter_models, profile, profiles
+from simulators.firms import Flow, Product, Profile, flows, meter_models, profile, profiles
 from simulators.meters import Meter, at, start_ticks, step_of
+from simulators.park_files import FirmSpec, ParkSpec
 from simulators.quantities import MICRO, quantities
 from simulators.totals import Effect, Totals
 
@@ -168,51 +169,6 @@ class SimulatedPark:
         )
         check_definition(document, f"simulated park {self.code}")
         return document
-
-
-class FirmSpec(Section, frozen=True, kw_only=True):
-    """A firm of a park file: which profile, how large, and which of its points; by default all registers.
-
-    Attributes:
-        stops: planned stops beside those of its trade.
-        memberships: chains, panels and dated zones; see `park.membership`.
-        above_scale: whether it belongs to the panel of that name for ever.
-        reporting: what is odd about its business reports.
-    """
-
-    code: Name
-    name_zh: Name
-    name_en: Name
-    profile: Name
-    scale: Amount = 1.0
-    zones: tuple[str, ...] = ()
-    points: tuple[str, ...] | Literal["all"] | None = None
-    stops: tuple[Stop, ...] = ()
-    memberships: tuple[MembershipDefinition, ...] = ()
-    above_scale: bool = True
-    reporting: Reporting = PLAIN
-
-
-class ZoneSpec(Section, frozen=True, kw_only=True):
-    """A part of the park."""
-
-    code: Name
-    name_zh: Name
-    name_en: Name
-
-
-class ParkSpec(Section, frozen=True, kw_only=True):
-    """A park file."""
-
-    code: Name
-    name_zh: Name
-    name_en: Name
-    description: str = ""
-    target_packs: tuple[str, ...] = ()
-    zones: tuple[ZoneSpec, ...] = ()
-    groups: tuple[GroupDefinition, ...] = ()
-    deflators: tuple[DeflatorSpec, ...] = ()
-    firms: Annotated[list[FirmSpec], msgspec.Meta(min_length=1)]
 
 
 def demo_park(seed: int = 1, *, origin: datetime = ORIGIN) -> SimulatedPark:

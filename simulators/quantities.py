@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from simulators.firms import SLOTS, day_level
+from simulators.days import day_level
+from simulators.firms import SLOTS
 from simulators.noise import key, normal
 from simulators.weather import LOCAL_SHIFT, Weather, calendar_day, local_day, weather
 

@@ -14,7 +14,8 @@ from simulators.datafiles import parse, read, shipped
 from simulators.errors import DataError, SimulatorError, UnknownName
 from simulators.faults import Placed, catalogue, overrides
 from simulators.firms import Amount, Name, Section, Text
-from simulators.parks import FirmSpec, SimulatedPark, load_park, park, parks
+from simulators.park_files import FirmSpec  # noqa: TC001  (msgspec resolves annotations at run time)
+from simulators.parks import SimulatedPark, load_park, park, parks
 from simulators.transforms import METER, TRUTH
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from park.calendar import BUCKET_US
 from simulators.datafiles import read
+from simulators.days import day_level
 from simulators.errors import DataError, SimulatedTime, UnknownName
-from simulators.firms import SLOTS, day_level, flows, load_profile, profile, profiles
+from simulators.firms import SLOTS, flows, load_profile, profile, profiles
 from simulators.live import leak, stop_reuse, waste
 from simulators.quantities import MICRO, quantities
 from simulators.totals import Effect, Totals
