@@ -68,7 +68,9 @@ class House:
         return f"{ROOT}/{self.park}/{firm}/{edge}/{channel}"
 
     def arrival(self, payload: bytes, channel: str = "data", content_type: str | None = None, **where: str) -> Arrival:
-        topic = self.topic(channel, **where)
+        return self.arrival_at(self.topic(channel, **where), payload, content_type)
+
+    def arrival_at(self, topic: str, payload: bytes, content_type: str | None = None) -> Arrival:
         decoded = decode(topic, payload, content_type, self.registry, self.now_ms, future_limit_ms=600_000)
         return Arrival(topic, payload, content_type, decoded)
 
