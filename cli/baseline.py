@@ -97,7 +97,7 @@ async def _fit(connection: Any, wanted: Any, tz: ZoneInfo, *, try_only: bool) ->
     from store import baselines as store  # noqa: PLC0415
     from store.ledger import finish_run, new_run  # noqa: PLC0415
     from streams.baselines import days, evaluate, known_variables, midnight  # noqa: PLC0415
-    from streams.process import CODE_VERSION  # noqa: PLC0415
+    from streams.ledgers import CODE_VERSION  # noqa: PLC0415
 
     now = datetime.now(UTC)
     transaction = connection.transaction()
