@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path  # noqa: TC003 - typer reads it when it runs
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import MissingError, RefusedError
-from cli.options import Json, SettingsFile, emit
+from cli.options import Json, SettingsFile, Var, emit
 from cli.settings import load_settings
+
+if TYPE_CHECKING:
+    from dashboards.check import Report
 
 app = typer.Typer(help="Grafana's dashboards: write their files, try every query of them.", no_args_is_help=True)
 
@@ -43,10 +46,20 @@ def build(
 
 @app.command()
 def check(
-    days: Annotated[int, typer.Option(min=1, help="Length of the range that is asked for.")] = 7,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Length of the range; without it that with which each page opens.")
+    ] = None,
     now: Annotated[
         str | None, typer.Option(help="End of the range, such as 2025-11-20T08:00:00+08:00; without it the present.")
     ] = None,
+    own_stack: Annotated[
+        bool,
+        typer.Option(
+            "--own-stack",
+            help="On two parks in a database of our own below --var; so, too, where no database is named.",
+        ),
+    ] = False,
+    var: Var = Path("var"),
     settings: SettingsFile = None,
     json_output: Json = False,
 ) -> None:
@@ -57,7 +70,12 @@ def check(
     """
     from dashboards.check import check as try_all  # noqa: PLC0415
 
-    found = asyncio.run(try_all(load_settings(settings).database_url, now=_instant(now), days=days))
+    end = _instant(now)
+    url = None if own_stack else _named(settings)
+    if url is None:
+        found = asyncio.run(_on_specimen(var.resolve(), end, days))
+    else:
+        found = asyncio.run(try_all(url, now=end, days=days))
     kinds = {
         "failed": found.failed,
         "another tenant's rows": found.crossed_tenant,
@@ -72,6 +90,32 @@ def check(
     emit(found.as_json(), "\n".join(lines), as_json=json_output)
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _named(settings: Path | None) -> str | None:
+    try:
+        return load_settings(settings).database_url
+    except MissingError:
+        return None
+
+
+async def _on_specimen(var: Path, now: datetime | None, days: int | None) -> Report:
+    """Check on two parks in which nothing is empty, in a database that is made for it and taken away."""
+    import shutil  # noqa: PLC0415
+
+    from cli.onemachine import fresh_machine  # noqa: PLC0415
+    from dashboards.check import check as try_all  # noqa: PLC0415
+    from store.pool import connected  # noqa: PLC0415
+    from store.specimen import plant  # noqa: PLC0415
+
+    end = now or datetime.now(UTC)
+    async with fresh_machine(var, "check-dashboards") as machine:
+        async with connected(machine.database_url) as connection:
+            await plant(connection, now=end, every_panel=True)
+        found = await try_all(machine.database_url, now=end, days=days)
+        places = machine.places
+    shutil.rmtree(places.postgres, ignore_errors=True)
+    return found
 
 
 def _instant(text: str | None) -> datetime | None:

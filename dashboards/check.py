@@ -16,7 +16,7 @@ import asyncpg
 
 from dashboards.build import PARK_ONLY, parsed
 from dashboards.errors import DashboardError
-from dashboards.lint import Statement, lint_dashboard, queries_of, variables_of
+from dashboards.lint import Statement, lint_dashboard, queries_of, range_of, variables_of
 from dashboards.macros import Variable, View, expand, substitute
 from store.browse import acquired, acting_as
 from store.pool import open_pool
@@ -83,20 +83,28 @@ Choice = dict[str, tuple[str, ...]]
 """What is chosen in each variable of a dashboard."""
 
 
-async def check(url: str, *, now: datetime | None = None, days: int = 7) -> Report:
+async def check(url: str, *, now: datetime | None = None, days: int | None = None) -> Report:
     """Check all dashboards against the database at `url`, for every tenant in it.
 
     Args:
         url: log-in that may act as the tenants.
         now: end of the range, default: the present.
-        days: length of the range.
+        days: length of the range, default: that with which each page opens.
     """
     end = now or datetime.now(UTC)
     report = Report()
     documents = parsed()
-    view = View(end - timedelta(days=days), end, timedelta(hours=1), timescaledb=True)
+    views = {
+        path: View(
+            end - (range_of(document) if days is None else timedelta(days=days)),
+            end,
+            timedelta(hours=1),
+            timescaledb=True,
+        )
+        for path, document in documents.items()
+    }
     for path, document in documents.items():
-        report.lint += [f"{path}: {finding}" for finding in lint_dashboard(document, view)]
+        report.lint += [f"{path}: {finding}" for finding in lint_dashboard(document, views[path])]
     async with open_pool(url, application="greenpark dashboards", min_size=0, max_size=2, read_only=True) as pool:
         tenants = await tenants_of(pool)
         if not tenants:
@@ -106,7 +114,7 @@ async def check(url: str, *, now: datetime | None = None, days: int = 7) -> Repo
                 # One transaction, so that now() stands still between what is compared.
                 async with acting_as(pool, tenant.role) as connection:
                     await connection.fetchval(queries("tenants")["bare_search_path"])
-                    await _Session(connection, tenant, path, document, view, report).run()
+                    await _Session(connection, tenant, path, document, views[path], report).run()
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dashboards.errors import DashboardError
@@ -75,6 +76,20 @@ def _columns_of(panel: Mapping[str, Any]) -> frozenset[str]:
 def variables_of(document: Mapping[str, Any]) -> dict[str, bool]:
     """Return each variable and whether Grafana quotes its values (multi or with All)."""
     return {v["name"]: bool(v.get("multi") or v.get("includeAll")) for v in document["templating"]["list"]}
+
+
+def range_of(document: Mapping[str, Any]) -> timedelta:
+    """Return the length of the range that a page opens with, which ends now.
+
+    Raises:
+        DashboardError: it is written in another way than `now-7d`.
+    """
+    match = re.fullmatch(r"now-(\d+)([hd])", document["time"]["from"])
+    if match is None:
+        raise DashboardError(
+            f"{document['title']}: the range begins at {document['time']['from']!r}, not at now-7d or so"
+        )
+    return int(match[1]) * timedelta(**{"h": {"hours": 1}, "d": {"days": 1}}[match[2]])
 
 
 def lint_dashboard(document: Mapping[str, Any], view: View) -> list[str]:

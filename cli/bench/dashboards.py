@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from rich.console import Console
 from cli.onemachine import fresh_machine
 from cli.progress import Steps
 from dashboards.build import parsed
-from dashboards.lint import Statement, queries_of, variables_of
+from dashboards.lint import Statement, queries_of, range_of, variables_of
 from dashboards.macros import Variable, View, expand, substitute
 from store.browse import acting_as
 from store.panels import ParkYear, lay_ledger, lay_registry, lay_rest, size_of, stretches
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from store.pool import Connection
 
 LIMIT_MS: Final = 300.0
-_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 _LONG: Final = (timedelta(days=30), timedelta(days=365))
 
 
@@ -184,7 +182,7 @@ async def _cases(connection: Connection, path: str, document: dict[str, Any]) ->
         (f"{page}: {statement.place}", f"{chosen}, {_days(length)}", statement, text)
         for statement in queries_of(document)
         for chosen, variables in _choices(options, many)
-        for length in sorted({_length(document["time"]["from"]), *_LONG})
+        for length in sorted({range_of(document), *_LONG})
         for text in [expand(substitute(statement.sql, variables), _view(end, length))]
     ]
 
@@ -216,13 +214,6 @@ async def _options(
 
 def _view(end: datetime, length: timedelta) -> View:
     return View(end - length, end, timedelta(hours=1), timescaledb=True)
-
-
-def _length(since: str) -> timedelta:
-    match = re.fullmatch(r"now-(\d+)([hd])", since)
-    if match is None:
-        raise ValueError(since)
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def _days(length: timedelta) -> str:

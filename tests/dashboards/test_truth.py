@@ -35,7 +35,7 @@ pytestmark = pytest.mark.stack
 
 SHANGHAI = timezone(timedelta(hours=8))
 REUSE = ("recirculated_water", "cascaded_water", "recycled_water")
-TO_BASE = {"kWh": 1.0, "MWh": 1e3, "m3": 1.0, "t": 1.0, "kg": 1e-3}
+TO_BASE = {"kWh": 1.0, "MWh": 1e3, "m3": 1.0, "t": 1.0, "kg": 1e-3, "L": 1e-3, "piece": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +204,16 @@ async def _water(shown: Shown) -> None:
         for r in await shown.panel("water", "Water reuse rate")
         if r["time"] == start and r["metric"].startswith(name) and r["value"] is not None
     ]
-    # GB/T 7119: what is used again, by that and the fresh water taken in.
-    reused = shown.amount([k for carrier in REUSE for k in shown.rows(carrier)], start, end)
-    intake = shown.amount(shown.rows("fresh_water", "in"), start, end)
+    # GB/T 7119: what is used again, by that and the fresh water taken in; the hospital is no industry.
+    industrial = [firm.code for firm in shown.truth.park.firms if firm.industrial]
+    assert len(industrial) < len(shown.names)
+    reused = shown.amount(
+        [k for f in industrial for carrier in REUSE for k in shown.rows(carrier, None, f)], start, end
+    )
+    intake = shown.amount([k for f in industrial for k in shown.rows("fresh_water", "in", f)], start, end)
     assert park == [pytest.approx(100 * reused / (reused + intake), abs=0.05)]
+    [totals] = await shown.panel("water", "Water")
+    assert totals["reuse"] == pytest.approx(100 * reused / (reused + intake), abs=0.3)
 
 
 async def _park_name(shown: Shown) -> str:

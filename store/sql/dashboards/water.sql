@@ -1,12 +1,12 @@
 -- "Water": what is drawn, used again, lost and discharged.
 
 -- name: totals
--- Reuse as the sum of numerators over the sum of denominators of the range's whole days; fresh water; discharge.
+-- Reuse of the industrial firms as the sum of numerators over the sum of denominators; fresh water; discharge.
 SELECT 100 * (SELECT sum(v.numerator) / nullif(sum(v.denominator), 0)
         FROM greenpark.indicator_value AS v JOIN greenpark.park AS k USING (park_id)
         JOIN greenpark.firm AS f ON f.firm_id = v.firm_id
         WHERE v.scope = 'firm' AND v.indicator_id = 'water_reuse_rate' AND v.grain = {day_grain} AND v.value IS NOT NULL
-            AND $__timeFilter(v.period) AND k.code = '$park' AND f.code IN ($firm)) AS reuse,
+            AND $__timeFilter(v.period) AND f.industrial AND k.code = '$park' AND f.code IN ($firm)) AS reuse,
        sum(u.measured) FILTER (WHERE u.carrier = 'fresh_water' AND u.direction = 'in') AS fresh,
        sum(u.measured) FILTER (WHERE u.carrier = 'wastewater' AND u.direction = 'out') AS discharge,
        sum(u.estimated) FILTER (WHERE u.carrier = 'fresh_water' AND u.direction = 'in') AS fresh_estimated
