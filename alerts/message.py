@@ -15,13 +15,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from alerts import measure
 from alerts.chart import sparkline
 from alerts.cost import cost_of
 from alerts.engine import State
-from alerts.wording import GRAIN, HOW, LABELS, NEWS, SEVERITY, pick, unit
+from alerts.wording import LABELS, NEWS, SEVERITY, pick, unit
 from park.calendar import zone
-from park.errors import IndicatorError
-from park.indicators import load_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,8 +119,8 @@ def compose(
         "at": transition.at.astimezone(tz).isoformat(),
         "note": transition.note,
         "value": None if value is None else float(value),
-        "unit": _unit(rule, shown),
-        "limit": _limit(rule, shown),
+        "unit": measure.unit_of(rule, shown),
+        "limit": measure.limit_of(rule, shown),
         "comparator": "below" if rule.open.below is not None else "above",
         "source": _source(rule, shown, locale),
         "coverage": shown.get("coverage"),
@@ -169,30 +168,6 @@ def _covered(evidence: Mapping[str, Any], locale: str) -> str:
     return pick(locale, f"{count} 个计量点", f"{count} points") if count else ""
 
 
-def kind_of(rule: Rule) -> str:
-    """Return the kind of a rule as its file names it."""
-    return str(rule.__struct_config__.tag)
-
-
-def _unit(rule: Rule, shown: Mapping[str, Any]) -> str:
-    """Return the symbol of a value's unit."""
-    indicator = getattr(rule, "indicator", None)
-    if "unit" in shown:
-        return str(shown["unit"])
-    if indicator is not None:
-        try:
-            return load_catalogue().by_id(indicator).unit
-        except IndicatorError:
-            return ""
-    return "intervals" if kind_of(rule) == "silence" else ""
-
-
-def _limit(rule: Rule, shown: Mapping[str, Any]) -> float:
-    """Return the limit that a value was held against: the subject's own where it has one."""
-    own = shown.get("limit")
-    return rule.open.limit if own is None else float(own)
-
-
 def _source(rule: Rule, shown: Mapping[str, Any], locale: str) -> str | None:
     name = pick(locale, "source_zh", "source_en")
     return str(shown.get(name) or getattr(rule, name) or "") or None
@@ -204,10 +179,6 @@ def _shown(transition: Transition) -> dict[str, Any]:
     first = "opened" if transition.to_state is State.OPEN else "last"
     found: dict[str, Any] = evidence.get(first) or evidence.get("last") or evidence.get("worst") or {}
     return found
-
-
-def _number(value: Any, symbol: str, locale: str) -> str:
-    return pick(locale, "未知", "unknown") if value is None else f"{float(value):.4g} {unit(symbol, locale)}".rstrip()
 
 
 def _where(subject: Subject, locale: str) -> str:
@@ -233,18 +204,18 @@ def _facts(
 ) -> list[list[str]]:
     """Return label and value of all that is known."""
     label, shown, progress = LABELS[locale], _shown(transition), transition.after
-    tz, symbol = zone(subject.time_zone), _unit(rule, shown)
+    tz, symbol = zone(subject.time_zone), measure.unit_of(rule, shown)
     side = pick(locale, "低于", "below") if rule.open.below is not None else pick(locale, "高于", "above")
     worst = progress.evidence.get("worst", {}).get("value")
+    value, how = measure.number(rule, shown.get("value"), symbol, locale), measure.how(rule, shown, tz, locale)
     rows = [
         (label["where"], _where(subject, locale)),
         (label["since"], progress.began.astimezone(tz).strftime(_WHEN)),
         (label["until"], "" if progress.ended is None else progress.ended.astimezone(tz).strftime(_WHEN)),
-        (label["value"], f"{_number(shown.get('value'), symbol, locale)}（{_how(rule, shown, tz, locale)}）")
-        if locale == "zh-CN"
-        else (label["value"], f"{_number(shown.get('value'), symbol, locale)} ({_how(rule, shown, tz, locale)})"),
-        (label["worst"], "" if worst is None else _number(worst, symbol, locale)),
-        (label["limit"], f"{side} {_limit(rule, shown):g} {unit(symbol, locale)}".rstrip()),
+        (label["value"], pick(locale, f"{value}（{how}）", f"{value} ({how})")),
+        (label["worst"], "" if worst is None else measure.number(rule, worst, symbol, locale)),
+        (label["limit"], f"{side} {measure.limit_text(rule, shown, symbol, locale)}"),
+        *measure.behind(rule, shown, locale),
         (label["source"], _source(rule, shown, locale) or ""),
         (label["cost"], cost_text(cost, locale)),
         (label["covered"], _covered(progress.evidence, locale)),
@@ -257,17 +228,18 @@ def _text(
     rule: Rule, subject: Subject, transition: Transition, how_bad: str, cost: Mapping[str, float], locale: str
 ) -> str:
     progress, shown = transition.after, _shown(transition)
-    tz, symbol = zone(subject.time_zone), _unit(rule, shown)
+    tz, symbol = zone(subject.time_zone), measure.unit_of(rule, shown)
     began, at = (t.astimezone(tz).strftime(_WHEN) for t in (progress.began, transition.at))
     title = titles(rule, subject)[0 if locale == "zh-CN" else 1]
     news, severity = NEWS[locale][transition.to_state], SEVERITY[locale][how_bad]
-    where, how, coverage = _where(subject, locale), _how(rule, shown, tz, locale), _coverage(shown, locale)
-    number = _number(shown.get("value"), symbol, locale)
-    worst = _number(progress.evidence.get("worst", {}).get("value"), symbol, locale)
-    limit = f"{_limit(rule, shown):g} {unit(symbol, locale)}".rstrip()
+    where, how, coverage = _where(subject, locale), measure.how(rule, shown, tz, locale), _coverage(shown, locale)
+    number = measure.number(rule, shown.get("value"), symbol, locale)
+    worst = measure.number(rule, progress.evidence.get("worst", {}).get("value"), symbol, locale)
+    limit = measure.limit_text(rule, shown, symbol, locale)
     below, source = rule.open.below is not None, _source(rule, shown, locale)
     spent = cost_text(cost, locale)
     covered = _covered(progress.evidence, locale)
+    behind = pick(locale, "，", ", ").join(f"{name} {said}" for name, said in measure.behind(rule, shown, locale))
     if locale == "zh-CN":
         parts = [f"【{news}·{severity}】{title}", f"地点：{where}", f"起始：{began}"]
         if transition.to_state is State.OPEN:
@@ -277,6 +249,7 @@ def _text(
             parts.append(f"于 {at} 恢复，现为 {number}；最差 {worst}，限值 {limit}")
         else:
             parts.append(f"更正后的数据表明未达到告警条件（限值 {limit}），请忽略此前的告警")
+        parts += [behind] if behind and transition.to_state is not State.RETRACTED else []
         parts += [f"影响：{spent}"] if spent else []
         parts += [f"涉及 {covered}"] if covered else []
         parts += [f"数据覆盖率 {coverage}"] if coverage else []
@@ -289,35 +262,11 @@ def _text(
         parts.append(f"back in order at {at} with {number}; worst {worst}, limit {limit}")
     else:
         parts.append(f"corrected data show that it never was (limit {limit}); please disregard the alert")
+    parts += [behind] if behind and transition.to_state is not State.RETRACTED else []
     parts += [f"cost: {spent}"] if spent else []
     parts += [f"covers {covered}"] if covered else []
     parts += [f"coverage {coverage}"] if coverage else []
     return "; ".join(parts) + "."
-
-
-def _how(rule: Rule, shown: Mapping[str, Any], tz: Any, locale: str) -> str:
-    """Say what the value is of."""
-    told = shown.get(pick(locale, "how_zh", "how_en"))
-    if told:
-        return str(told)
-    name, kind = _indicator(rule, locale), kind_of(rule)
-    grain = getattr(rule, "grain", None)
-    if name and grain in GRAIN[locale] and "period" in shown:
-        start = datetime.fromisoformat(shown["period"]).astimezone(tz).strftime("%m-%d %H:%M")
-        return pick(locale, f"{start} 起{GRAIN[locale][grain]}的{name}", f"{name}, {GRAIN[locale][grain]} from {start}")
-    window_s = getattr(rule, "window_s", None)
-    what = name or pick(locale, *HOW.get(kind, ("数值", "value")))
-    if window_s is None:
-        return what
-    return pick(locale, f"近 {window_s:g} 秒的{what}", f"{what}, last {window_s:g} s")
-
-
-def _indicator(rule: Rule, locale: str) -> str:
-    indicator = getattr(rule, "indicator", None)
-    if indicator is None:
-        return ""
-    found = load_catalogue().by_id(indicator)
-    return pick(locale, found.name_zh, found.name_en)
 
 
 def _named(code: str | None, name: str | None) -> dict[str, str | None] | None:
@@ -334,5 +283,5 @@ def _names(rule: Rule, subject: Subject, locale: str) -> dict[str, str]:
         "firm": firm,
         "subject": f"{firm} · {point}" if point else firm,
         "limit": f"{rule.open.limit:g}",
-        "unit": unit(_unit(rule, {}), locale),
+        "unit": unit(measure.unit_of(rule, {}), locale),
     }

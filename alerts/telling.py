@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from alerts import message, oncall, routing
+from alerts import measure, message, oncall, routing
 from alerts.engine import State
 from alerts.rules import Severity
 from park.calendar import zone
@@ -109,7 +109,7 @@ def _about(
         firm_id=subject.firm_id,
         severity=severity,
         carriers=carriers,
-        topics=routing.topics_of(message.kind_of(rule), carriers, getattr(rule, "indicator", "")),
+        topics=routing.topics_of(measure.kind_of(rule), carriers, getattr(rule, "indicator", "")),
         zones=frozenset(zones),
     )
 

@@ -34,6 +34,11 @@ LABELS: Final = {
         "coverage": "数据覆盖率",
         "cost": "影响",
         "covered": "涉及",
+        "actual": "实际",
+        "usual": "正常应为",
+        "mean": "小时均值",
+        "permitted": "许可",
+        "projection": "预计",
         "carrier": "介质",
         "note": "说明",
         "told": "已通知",
@@ -54,6 +59,11 @@ LABELS: Final = {
         "coverage": "Data coverage",
         "cost": "What it costs",
         "covered": "Covers",
+        "actual": "Actual",
+        "usual": "Expected",
+        "mean": "Hourly mean",
+        "permitted": "Permitted",
+        "projection": "Projection",
         "carrier": "Medium",
         "note": "Note",
         "told": "Told before",
@@ -73,14 +83,15 @@ UNITS: Final = {
         "sigma": "σ",
         "events": "次",
         "steps": "次",
+        "× h": "倍阈值",
         "yuan": "元",
     },
-    "en": {},
+    "en": {"σ": "standard errors", "× h": "thresholds"},
 }
 """Units that are words; all others are symbols and the same in every language."""
 
 HOW: Final = {
-    # kind of rule: what its value is of
+    # kind of rule, or kind and what it looks at: what its value is of
     "rate": ("平均流量", "flow, averaged"),
     "quantity": ("用量水平", "level of use"),
     "reading": ("读数", "reading"),
@@ -90,13 +101,17 @@ HOW: Final = {
     "frozen": ("读数不变已持续", "one and the same reading for"),
     "held": ("待人工处理的表底跳变", "register steps held for a person"),
     "completeness": ("当日数据完整率", "share of the day that is measured"),
-    "night_minimum": ("夜间最小流量超出平时", "night minimum above what is usual"),
-    "deviation": ("相对驱动量的累计残差", "cumulated residual against its driver"),
+    "night_minimum": ("夜间最小流量超出平时", "night minimum, above what is usual"),
+    "deviation": ("超出驱动量所能解释的程度", "use beyond what its drivers explain"),
     "baseline": ("相对能源基准的累计偏差", "cumulated deviation from the energy baseline"),
     "balance": ("计量平衡差", "difference in the meter balance"),
-    "emission": ("有效小时均值（占许可限值）", "valid hourly mean, of the permitted one"),
+    "emission_hourly": ("有效小时均值（占许可限值）", "valid hourly mean, of the permitted one"),
     "occurrence": ("发生次数", "occurrences"),
+    "occurrence:late_data": ("迟到时长", "behind later batches by"),
     "edge": ("采集网关状态", "state of the gateway"),
+    "edge:offline": ("离线时长", "away for"),
+    "edge:buffer": ("积压批次", "batches waiting"),
+    "edge:clock": ("时钟偏差", "clock off by"),
 }
 
 

@@ -123,3 +123,41 @@ def test_an_excess_is_told_in_its_unit_and_in_co2_where_a_factor_holds() -> None
     gas = cost_of({"quantity": 1000.0, "unit": "m3"}, "natural_gas", day)
     assert gas["tCO2"] == pytest.approx(2.16, rel=0.01)
     assert cost_of(None, "electricity", day) == cost_of({"quantity": None}, None, day) == {}
+
+
+def sample(rule: rules.Rule, value: float, **detail: object) -> str:
+    """The text of an opening with one sample."""
+    rule = msgspec.structs.replace(rule, hold_open_s=0.0, hold_clear_s=0.0)
+    first = Sample(T0, value, 1.0, detail={"period": T0.isoformat(), **detail})
+    opened = next(t for t in step(rule, None, [first]).transitions if t.to_state is State.OPEN)
+    found: str = compose(rule, SUBJECT, opened, episode_id=5, locale="en", public_url="")["text"]
+    return found
+
+
+def test_a_share_of_a_permit_is_told_with_the_permit_itself() -> None:
+    """The value is a percentage, the permit has its own unit: neither is taken for the other."""
+    rule = next(rule for rule in SHIPPED if rule.id == "emission_exceedance")
+    text = sample(rule, 120.0, mean=60.0, limit=50.0, limit_unit="mg/m3", source_en="the permit of 2024")
+    assert f"120 %, above the limit of {rule.open.limit:g} %" in text
+    assert "Hourly mean 60 mg/m3, Permitted 50 mg/m3" in text
+    assert "(the permit of 2024)" in text
+
+
+def test_a_standing_is_told_in_words_with_its_sentence() -> None:
+    """No reader knows what a standing of 3 is."""
+    rule = msgspec.convert(
+        {
+            "kind": "standing",
+            "id": "s",
+            "severity": "warning",
+            "open": {"above": 1.5},
+            "clear": {"below": 1.5},
+            "title_zh": "{firm}",
+            "title_en": "{firm}",
+        },
+        rules.Rule,
+    )
+    text = sample(rule, 3.0, sentence_en="It needs 4 % a year.", target_value=0.5, projection=0.7)
+    assert "off" in text
+    assert "It needs 4 % a year." in text
+    assert "Target 0.5" in text
