@@ -57,6 +57,7 @@ def compose(taken: TakenStep, opening: dict[str, Any] | None, *, locale: str, pu
         series=base.get("series", []),
         sparkline=base.get("sparkline", ""),
         limit=base.get("limit"),
+        series_limit=base.get("series_limit"),
         unit=base.get("unit"),
     )
 

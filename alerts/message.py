@@ -72,6 +72,7 @@ def compose(
     severity: Severity | None = None,
     carrier: str | None = None,
     series: Sequence[tuple[datetime, float | None]] = (),
+    series_limit: float | None = None,
 ) -> dict[str, Any]:
     """Return the body of a message: what, where, since when, how much against which limit, cost, coverage, the link.
 
@@ -85,6 +86,7 @@ def compose(
         severity: of the episode, where it is worse than its rule's.
         carrier: of the point that it is about, if it is about one.
         series: recent values for the chart, oldest first.
+        series_limit: the limit, where it is of their scale.
     """
     progress, shown = transition.after, _shown(transition)
     zh = locale == "zh-CN"
@@ -128,6 +130,7 @@ def compose(
         "cost": cost or None,
         "evidence": dict(progress.evidence),
         "series": [[t.astimezone(tz).isoformat(), v] for t, v in series],
+        "series_limit": series_limit,
         "sparkline": sparkline([v for _, v in series]),
         "link": link,
     }

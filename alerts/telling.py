@@ -72,7 +72,7 @@ async def tell(
     if not chosen:
         return 0
     cause = message.cause_key(rule, subject)
-    series = await _series(connection, rule, subject, transition)
+    series, series_limit = await _series(connection, rule, subject, transition)
     bodies: dict[str, dict[str, Any]] = {}
     for recipient in chosen:
         if recipient.locale not in bodies:
@@ -86,6 +86,7 @@ async def tell(
                 severity=Severity(severity),
                 carrier=carrier,
                 series=series,
+                series_limit=series_limit,
             )
         await outbox.enqueue(
             connection,
@@ -148,18 +149,26 @@ def _carriers(rule: Rule) -> set[str]:
     return found
 
 
-async def _series(connection: Connection, rule: Rule, subject: Subject, transition: Transition) -> list[Value]:
-    """Return what the chart shows: the values that were judged, else the indicator, or the flow through the point."""
+async def _series(
+    connection: Connection, rule: Rule, subject: Subject, transition: Transition
+) -> tuple[list[Value], float | None]:
+    """Return what the chart shows, and the limit where it is of the same scale.
+
+    That is the values that were judged, else the indicator, or the flow through the point.
+    """
+    limit = rule.open.limit
     judged = message.charted(transition.after.evidence)
     if judged:
-        return judged
+        return judged, limit
     if transition.to_state is not State.OPEN:
-        return []
+        return [], None
     indicator, grain = getattr(rule, "indicator", None), getattr(rule, "grain", "bucket")
     if indicator is not None:
-        return await briefing.recent_indicator(
+        found = await briefing.recent_indicator(
             connection, subject.scope, subject.scope_id, indicator, grain, transition.at, _CHARTED
         )
+        return found, limit if getattr(rule, "usual_days", None) is None else None
     if subject.scope == "point":
-        return await briefing.recent_use(connection, subject.scope_id, transition.at, _CHARTED)
-    return []
+        found = await briefing.recent_use(connection, subject.scope_id, transition.at, _CHARTED)
+        return found, limit if getattr(rule, "per", "") == "hour" else None
+    return [], None

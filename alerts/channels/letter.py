@@ -40,10 +40,10 @@ def chart(body: Mapping[str, Any]) -> bytes | None:
     values = [point[1] for point in body.get("series") or ()]
     if sum(value is not None for value in values) < 2:
         return None
-    limit = body.get("limit")
+    limit = body.get("series_limit")
     known = [value for value in values if value is not None]
     span = max(known) - min(known)
-    # A limit far off (of another scale, such as a percentage of something) would flatten the line.
+    # A limit far off would flatten the line.
     near = isinstance(limit, int | float) and min(known) - 3 * span <= limit <= max(known) + 3 * span
     return picture(values, float(limit) if near and limit is not None else None)
 

@@ -38,6 +38,7 @@ BODY = {
     "text": "【告警·重要】甲厂：循环用水骤降；地点：园区。",
     "facts": [["地点", "园区 · 甲厂"], ["数值", "41 %"]],
     "limit": 60,
+    "series_limit": 60,
     "began": "2025-11-20T16:00:00+08:00",
     "series": [[f"2025-11-20T{hour:02}:00:00+08:00", 80.0 - hour] for hour in range(20)],
     "sparkline": "█▇▆▅",
@@ -421,9 +422,9 @@ def test_a_letter_escapes_what_names_hold() -> None:
 def test_the_chart_leaves_out_a_limit_of_another_scale() -> None:
     """A limit far off the values would flatten the line; without values there is no chart."""
     near = letter.chart(BODY)
-    far = letter.chart({**BODY, "limit": 1e6})
+    far = letter.chart({**BODY, "series_limit": 1e6})
     assert near is not None
     assert far is not None
     assert near != far
-    assert far == letter.chart({**BODY, "limit": None})
+    assert far == letter.chart({**BODY, "series_limit": None})
     assert letter.chart({**BODY, "series": []}) is None

@@ -219,6 +219,7 @@ async def test_the_message_carries_a_chart_of_what_it_is_about(world: World) -> 
     [row] = await world.outbox()
     assert [value for _, value in row["body"]["series"]] == [94, 93, None, 91, 90]
     assert row["body"]["sparkline"] == "█▇ ▃▁"
+    assert row["body"]["series_limit"] == (RULE.open.limit if RULE.usual_days is None else None)
 
 
 @stack
