@@ -33,7 +33,8 @@ class IndicatorMarks:
     """Indicators of firms, by day and by whole month, against what the simulators say that they truly are.
 
     Attributes:
-        compared: values and reasons; `values` of them are numbers from complete inputs.
+        compared: values and reasons; `values` of them are numbers from complete inputs, of `lacking` some input is
+            missing.
         error_max: largest relative error beyond what the dials' resolution explains, where inputs are complete.
         undefined_wrong: undefined, defined, or undefined for another reason than the truth gives.
         worst: which value has the largest error.
@@ -47,6 +48,7 @@ class IndicatorMarks:
     undefined_wrong: int
     worst: str
     values: int = 0
+    lacking: int = 0
     wrong: tuple[str, ...] = ()
     judged: tuple[str, ...] = ()
     not_judged: tuple[str, ...] = ()
@@ -65,7 +67,7 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
     months = [month for month in periods("month", first, last, tz) if month.start >= first and month.end <= last]
     asked = [i for i in load_catalogue().indicators if Scope.FIRM in i.scopes and {"day", "month"} & {*i.grains}]
     by: dict[str, list[int]] = {i.id: [0, 0] for i in asked if i.id in TRUTHS or i.id in REPORTED}
-    wrong, worst, error_max = list[str](), "", 0.0
+    wrong, worst, error_max, lacking = list[str](), "", 0.0, 0
     for firm in sorted({point.firm for point in truth.points}):
         rows = [k for k, p in enumerate(truth.points) if p.firm == firm and p.kind != "gauge"]
         for span in [*days, *months]:
@@ -91,6 +93,7 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
                     continue  # what the platform cannot know is not held against it here
                 name = f"{firm} {indicator_id} {span.grain} {span.start.astimezone(tz):%Y-%m-%d}"
                 counts[0] += 1
+                lacking += not accepted.whole
                 if row is None or row["reason"] not in accepted.reasons:
                     said = "nothing" if row is None else row["reason"] or row["value"]
                     wrong.append(f"{name}: {said}, not {' or '.join(map(str, accepted.reasons))}")
@@ -102,6 +105,7 @@ def mark_indicators(truth: Truth, held: Sequence[Mapping[str, Any]], tz: ZoneInf
     return IndicatorMarks(
         compared=sum(counts[0] for counts in by.values()),
         values=sum(counts[1] for counts in by.values()),
+        lacking=lacking,
         error_max=error_max,
         undefined_wrong=len(wrong),
         worst=worst,
