@@ -274,7 +274,9 @@ class Page:
             found.append(_property("mappings", [parts.ValueMap(options=self._indicators())]))
             found.append(_property("custom.minWidth", 220))
         elif column.look == "hidden":
+            # Up to Grafana 11 the first, later the second; each ignores the other.
             found.append(_property("custom.hidden", True))  # noqa: FBT003
+            found.append(_property("custom.hideFrom", {"viz": True, "legend": True, "tooltip": True}))
         elif column.look == "wide":
             found.append(_property("custom.minWidth", 260))
         elif column.look in {"firm", "target"}:
