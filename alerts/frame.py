@@ -194,6 +194,7 @@ class Frame:
         arrivals: None where all came in time and nobody looked.
         future: per point row, when readings were turned away as of the future.
         conflicts: (point row, instant, count).
+        held_hours: (point row, start of the hour, flags) of hours with a held step.
         readings: raw readings `(t_us, value, quality)` of the gauges whose rules read them.
     """
 
@@ -212,6 +213,7 @@ class Frame:
     words: Mapping[int, Sequence[EdgeWord]] = field(default_factory=dict)
     future: Mapping[int, Sequence[int]] = field(default_factory=dict)
     conflicts: Sequence[tuple[int, int, int]] = ()
+    held_hours: Sequence[tuple[int, int, int]] = ()
     readings: Mapping[int, tuple[Instants, Amounts, NDArray[np.int16]]] = field(default_factory=dict)
     limits: Mapping[int, Sequence[Limit]] = field(default_factory=dict)
     children: Sequence[Child] = ()

@@ -15,11 +15,11 @@ import numpy as np
 
 from alerts import loading, message, writing
 from alerts.frame import NEVER, Frame
-from alerts.kinds import QUARTER_S, is_live
+from alerts.kinds import QUARTER_S, Emission, Held, is_live
 from alerts.masks import masked
 from alerts.settling import holds_us, settle
 from alerts.subjects import subject_of
-from alerts.values import Due, back_us, due, hours_back_us, make, needs_gauges, rewind_us
+from alerts.values import Due, back_us, due, hours_back_us, make, needs_gauges, needs_hours, occurs, rewind_us
 from park.calendar import BUCKET_US, from_us, to_us
 from store import alert_inputs as stored
 from store import episodes
@@ -153,10 +153,17 @@ async def _group(
         since_us=group.since_us,
         until_us=group.until_us,
         back_us=max(back_us(entry.rule) for entry in chosen),
-        events_back_us=max(holds_us(entry.rule) for entry in chosen if not hours_back_us(entry.rule)),
+        events_back_us=max(
+            (holds_us(entry.rule) for entry in chosen if occurs(entry.rule) or isinstance(entry.rule, Held | Emission)),
+            default=0,
+        ),
         hours_back_us=max(hours_back_us(entry.rule) for entry in chosen),
         arrivals=group.until_us - group.since_us > STEADY_US,
         gauges=any(needs_gauges(entry.rule) for entry in chosen),
+        held=any(isinstance(entry.rule, Held) for entry in chosen),
+        needs_hours=lambda points, ledger: np.logical_or.reduce(
+            [needs_hours(entry.rule, points, ledger) for entry in chosen if hours_back_us(entry.rule)]
+        ),
     )
     mine = {firm_id: firms[firm_id] for firm_id in group.firm_ids}
     frame = await loading.frame_of(connection, park, mine, _only(points, group.firm_ids), reach, now)

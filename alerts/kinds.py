@@ -249,7 +249,7 @@ class Frozen(BaseRule, frozen=True, tag="frozen", kw_only=True):
     """
 
     still_share: float = 0.02
-    history_days: int = 28
+    history_days: int = 14
 
 
 class Held(BaseRule, frozen=True, tag="held", kw_only=True):
@@ -299,6 +299,7 @@ class Deviation(BaseRule, frozen=True, tag="deviation", kw_only=True):
         side: more (`over`) or less (`under`) than expected.
         place: `leaf`: points with none under them; `loose`: those inside a firm that stand under no other, so that no
             balance holds them.
+        every_hours: how often it has a sample, at hours of UTC that this divides: it looks back over weeks.
         while_running: whether only hours with output count, in the fit too.
         pattern: `any`; `night`: only in these hours and not in the `after_hours` after them, told once a night;
             `constant`: the same amount whatever the second driver does; `driven`: in proportion to it.
@@ -310,11 +311,12 @@ class Deviation(BaseRule, frozen=True, tag="deviation", kw_only=True):
     after_hours: int = 4
     side: Literal["over", "under"] = "over"
     place: Literal["leaf", "loose"] = "leaf"
+    every_hours: Literal[1, 2, 3, 4, 6, 12, 24] = 1
     while_running: bool = False
     pattern: Literal["any", "night", "constant", "driven"] = "any"
     fit_hours: int = 24
     lag_hours: int = 6
-    history_days: int = 28
+    history_days: int = 14
     floor_share: float = 0.01
     at_least_share: float = 0.0
 
@@ -342,10 +344,11 @@ class BalanceMismatch(BaseRule, frozen=True, tag="balance", kw_only=True):
     """
 
     mean_hours: int = 6
+    every_hours: Literal[1, 2, 3, 4, 6, 12, 24] = 6
     sigmas: float = 5.0
     fit_hours: int = 24
     lag_hours: int = 6
-    history_days: int = 28
+    history_days: int = 14
     settle_hours: int = 48
     floor_share: float = 0.01
 

@@ -29,7 +29,7 @@ from park.wire import decode_batch
 from store import alert_inputs as stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -50,7 +50,9 @@ class Reach:
         back_us: how much further back quarter hours are needed; events_back_us: single occurrences.
         hours_back_us: how much further back hours are needed; 0: no rule that needs hours is due.
         arrivals: whether late data or a catch-up may be among it, so that readings themselves must be asked.
-        gauges: carriers of gauges whose readings are needed.
+        gauges: whether readings of gauges are needed.
+        held: whether hours with a held step are.
+        needs_hours: tells of which points hours are needed, once the quarter hours are there.
     """
 
     since_us: int
@@ -60,6 +62,8 @@ class Reach:
     hours_back_us: int
     arrivals: bool
     gauges: bool
+    held: bool
+    needs_hours: Callable[[Points, Ledger], NDArray[np.bool_]]
 
 
 def instant_us(value: Any) -> int:
@@ -157,12 +161,16 @@ async def frame_of(
         frame.before_us[points.row(point_id)] = to_us(t)
     if reach.hours_back_us:
         first_us = (reach.since_us - reach.hours_back_us) // HOUR_US * HOUR_US
-        found = await stored.hours(connection, ids, from_us(first_us), until)
+        needed = points.point_id[reach.needs_hours(points, ledger)].tolist()
+        found = await stored.hours(connection, needed, from_us(first_us), until)
         frame.hours = _hours(points, found, first_us, reach.until_us)
     frame.words = await _words(connection, list(edges), events)
     frame.future = await _future(connection, frame, firm_ids)
     conflicts = await stored.rows(connection, "conflicts", ids, events, until)
     frame.conflicts = [(points.row(r["point_id"]), to_us(r["bucket"]), r["readings"]) for r in conflicts]
+    if reach.held:
+        found_held = await stored.rows(connection, "held_hours", ids, events, until)
+        frame.held_hours = [(points.row(r["point_id"]), to_us(r["period"]), r["flags"]) for r in found_held]
     limits: dict[int, list[Limit]] = {}
     for r in await stored.rows(connection, "limits", ids):
         limit = Limit(

@@ -29,13 +29,16 @@ from alerts.kinds import (
 from alerts.settling import holds_us
 from alerts.values import edges, numbers, quality, usual
 from park.calendar import BUCKET_US, from_us, zone
+from park.registers import Step
 from store import alert_inputs as stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from alerts.fold import Values
-    from alerts.frame import Frame
+    from alerts.frame import Frame, Ledger, Points
     from alerts.kinds import Rule
     from store.pool import Connection
 
@@ -78,6 +81,9 @@ def due(rule: Rule, span: Due) -> bool:
     """Tell whether a rule of firms has a sample in the time of a pass."""
     if of_park(rule):
         return False
+    if isinstance(rule, BalanceMismatch) or (isinstance(rule, Deviation) and rule.pattern != "night"):
+        every_us = rule.every_hours * HOUR_US
+        return span.until_us // every_us > span.since_us // every_us
     if isinstance(rule, _HOURLY) or (isinstance(rule, IndicatorThreshold) and rule.grain == "hour"):
         return span.until_us // HOUR_US > span.since_us // HOUR_US
     if isinstance(rule, NightMinimum):
@@ -109,7 +115,7 @@ def occurs(rule: Rule) -> bool:
 
 def back_us(rule: Rule) -> int:
     """Return how much further back a rule needs quarter hours: for its holds, and for what a value is made of."""
-    if occurs(rule) or hours_back_us(rule) or isinstance(rule, IndicatorThreshold | Emission):
+    if occurs(rule) or isinstance(rule, Held) or hours_back_us(rule) or isinstance(rule, IndicatorThreshold | Emission):
         return 0
     holds = holds_us(rule)
     if isinstance(rule, Silence):
@@ -125,13 +131,32 @@ def hours_back_us(rule: Rule) -> int:
     if isinstance(rule, Frozen | NightMinimum | Deviation | BalanceMismatch):
         return holds + usual.MARGIN_HOURS * HOUR_US + rule.history_days * _DAY_US
     if isinstance(rule, Held):
-        return holds + HOUR_US
+        return HOUR_US
     return holds + 3 * _DAY_US if isinstance(rule, Completeness) else 0
 
 
 def rewind_us(rule: Rule) -> int:
     """Return how far back later data may change what a value was: a standstill is told from a zero by how it ends."""
     return 2 * _DAY_US if isinstance(rule, Frozen | BalanceMismatch) else 0
+
+
+def needs_hours(rule: Rule, points: Points, ledger: Ledger) -> NDArray[np.bool_]:
+    """Tell of which points a rule needs the hours of weeks; far from all, and that is what makes it fast."""
+    carrier = points.carrier
+    if isinstance(rule, Deviation):
+        return np.isin(carrier, [*rule.where.carriers, *rule.drivers])
+    if isinstance(rule, BalanceMismatch):
+        return np.isin(carrier, ["electricity", "natural_gas", "steam", "product"])
+    if isinstance(rule, Frozen):
+        least = np.nan_to_num(ledger.quantity, nan=np.inf).min(axis=1, initial=np.inf)
+        odd = np.zeros(len(carrier), bool) if ledger.flags is None else (ledger.flags & int(Step.FROZEN)).any(axis=1)
+        still: NDArray[np.bool_] = odd | (least <= 0)
+        return still
+    if isinstance(rule, Held):
+        return np.zeros(len(carrier), bool)
+    if isinstance(rule, NightMinimum):
+        return np.isin(carrier, rule.where.carriers) if rule.where.carriers else np.ones(len(carrier), bool)
+    return np.ones(len(carrier), bool)
 
 
 def needs_gauges(rule: Rule) -> bool:

@@ -173,21 +173,22 @@ def _run(flag: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def held(rule: Held, frame: Frame) -> Values:
     """Return whether a step is held for a person, per hour."""
-    hours = frame.hours
-    assert hours is not None
-    assert hours.flags is not None
     rows = frame.chosen(rule.where)
     rows = rows[frame.points.kind[rows] == "register"]
+    first, last = int(frame.ticks_us[0]) - BUCKET_US, int(frame.ticks_us[-1])
+    starts = np.arange(-(-first // HOUR_US) * HOUR_US, last - HOUR_US + 1, HOUR_US, dtype=np.int64)
+    value = np.zeros((len(rows), len(starts)))
+    value[starts[np.newaxis, :] > frame.clock_us[rows][:, np.newaxis]] = np.nan
     wanted = int(sum(_STEPS[step] for step in rule.steps))
-    flags = hours.flags[rows]
-    value = ((flags & wanted) != 0).astype(np.float64)
-    # What somebody has decided needs nobody any more.
-    value[(flags & int(Step.EDITED)) != 0] = 0.0
-    for k, column in zip(*(index.tolist() for index in np.nonzero(value > 0)), strict=True):
-        if _stepped(frame, int(rows[k]), int(hours.starts_us[column])):
-            value[k, column] = 0.0  # the clock's episode, not the meter's
-    value[hours.starts_us[np.newaxis, :] > frame.clock_us[rows][:, np.newaxis]] = np.nan
-    return per_point(frame, rows, value, ledger=hours, span_us=HOUR_US)
+    place = {int(row): k for k, row in enumerate(rows)}
+    for row, hour_us, flags in frame.held_hours:
+        column = int(np.searchsorted(starts, hour_us))
+        if row not in place or column >= len(starts) or starts[column] != hour_us:
+            continue
+        # What somebody has decided needs nobody any more; and of a clock that stepped its own episode tells.
+        if flags & wanted and not flags & int(Step.EDITED) and not _stepped(frame, row, hour_us):
+            value[place[row], column] = 1.0
+    return Values(frame.points.point_id[rows], starts + HOUR_US, value, HOUR_US)
 
 
 def completeness(rule: Completeness, frame: Frame) -> Values:

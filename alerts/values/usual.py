@@ -9,7 +9,6 @@ import numpy as np
 
 from alerts.fold import Values
 from alerts.frame import HOUR_US
-from alerts.kinds import Deviation
 from alerts.masks import in_hours
 from alerts.values.common import per_point
 from alerts.values.fitting import fit, trailing_mean
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from alerts.frame import Frame, Ledger
-    from alerts.kinds import BalanceMismatch, NightMinimum
+    from alerts.kinds import BalanceMismatch, Deviation, NightMinimum
 
     Amounts = NDArray[np.float64]
 
@@ -113,11 +112,11 @@ def _drivers(frame: Frame, row: int, carriers: Sequence[str]) -> list[NDArray[np
 
 
 def _residuals(
-    frame: Frame, rows: NDArray[np.int64], rule: Deviation | BalanceMismatch, drivers: Sequence[str]
+    frame: Frame, rows: NDArray[np.int64], rule: Deviation, drivers: Sequence[str], margin: int
 ) -> Residuals:
-    """Fit the points that have a driver."""
-    running = isinstance(rule, Deviation) and rule.while_running
-    key = f"{drivers} {rows.tobytes().hex()} {rule.fit_hours} {rule.lag_hours} {rule.history_days} {running}"
+    """Fit the points that have a driver, from `margin` hours before the change on."""
+    running = rule.while_running
+    key = f"{drivers} {hash(rows.tobytes())} {rule.fit_hours} {rule.lag_hours} {rule.history_days} {running} {margin}"
     if key in frame.cache:
         found: Residuals = frame.cache[key]
         return found
@@ -135,7 +134,8 @@ def _residuals(
         chosen.append(row)
         designs.append(columns)
         seconds.append(columns[-1] if len(sets) > 1 or drivers[-1] == "recirculated_water" else np.full(n, np.nan))
-    out = _fit_rows(frame, np.array(chosen, np.int64), designs, rule, np.where(full, hours.quantity, np.nan), seconds)
+    flow = np.where(full, hours.quantity, np.nan)
+    out = _fit_rows(frame, np.array(chosen, np.int64), designs, rule, flow, seconds, margin)
     frame.cache[key] = out
     return out
 
@@ -147,11 +147,12 @@ def _fit_rows(
     rule: Deviation | BalanceMismatch,
     flow: Amounts,
     seconds: Sequence[Amounts],
+    margin: int,
 ) -> Residuals:
     hours = _hours(frame)
     n = hours.count
     # Only what is folded, and what its means are made of, needs an expectation.
-    first = max(int((frame.since_us - hours.start_us) // HOUR_US) - MARGIN_HOURS, 0)
+    first = max(int((frame.since_us - hours.start_us) // HOUR_US) - margin, 0)
     columns = np.arange(first, n, dtype=np.int64)
     shape = (len(rows), n)
     residual, expected, error, level = (np.full(shape, np.nan) for _ in range(4))
@@ -193,10 +194,10 @@ def deviation(rule: Deviation, frame: Frame) -> Values:
         under = {child.point_id for child in frame.children}
         inner = points.direction[rows] == "internal"
         rows = rows[inner & np.array([int(points.point_id[r]) not in under for r in rows.tolist()], bool)]
-    found = _residuals(frame, rows, rule, rule.drivers)
-    sigma = _sigma(found, rule.floor_share)
     shown = in_hours(hours.starts_us, (rule.hours,), frame.tz)
     inside = shown if rule.pattern == "night" else np.ones(hours.count, bool)
+    found = _found(frame, rows, rule, inside)
+    sigma = _sigma(found, rule.floor_share)
     mean = trailing_mean(found.residual, inside, rule.mean_hours)
     expected = trailing_mean(found.expected, inside, rule.mean_hours)
     sign = 1.0 if rule.side == "over" else -1.0
@@ -214,6 +215,8 @@ def deviation(rule: Deviation, frame: Frame) -> Values:
     elif rule.pattern != "any":
         value = _apart(rule, found, value, mean)
     value[hours.ends_us[np.newaxis, :] > frame.clock_us[found.rows][:, np.newaxis]] = np.nan
+    if rule.pattern != "night":
+        value[:, hours.ends_us // HOUR_US % rule.every_hours != 0] = np.nan
 
     def detail(k: int, column: int) -> Mapping[str, Any]:
         return {
@@ -225,6 +228,20 @@ def deviation(rule: Deviation, frame: Frame) -> Values:
         }
 
     return per_point(frame, found.rows, value, ledger=hours, span_us=HOUR_US, detail=detail)
+
+
+def _found(frame: Frame, rows: NDArray[np.int64], rule: Deviation, inside: NDArray[np.bool_]) -> Residuals:
+    """Fit what the last means need, and of what stands out also the days before, against which it is proven."""
+    near = rule.mean_hours + _TELL_APART_HOURS + rule.after_hours
+    found = _residuals(frame, rows, rule, rule.drivers, near)
+    mean = trailing_mean(found.residual, inside, rule.mean_hours)
+    with np.errstate(invalid="ignore"):
+        odd = (np.abs(mean / _sigma(found, rule.floor_share)) > 1.0).any(axis=1)
+    if odd.any() and near < MARGIN_HOURS:
+        more = _residuals(frame, found.rows[odd], rule, rule.drivers, MARGIN_HOURS)
+        for name in ("residual", "expected", "error", "level"):
+            getattr(found, name)[odd] = getattr(more, name)
+    return found
 
 
 def _supported(
@@ -239,7 +256,8 @@ def _supported(
     parents = parents[parents >= 0]
     if len(parents) == 0:
         return out
-    of_parent = _residuals(frame, parents, rule, rule.drivers)
+    near = rule.mean_hours + _TELL_APART_HOURS + rule.after_hours
+    of_parent = _residuals(frame, parents, rule, rule.drivers, near)
     rise = trailing_mean(of_parent.residual, inside, rule.mean_hours)
     place = {int(row): k for k, row in enumerate(of_parent.rows)}
     for k, row in enumerate(found.rows.tolist()):
@@ -376,7 +394,8 @@ def balance(rule: BalanceMismatch, frame: Frame) -> Values:
     whole = np.full(flow.shape, np.nan)
     if len(rows):
         whole[rows] = np.stack(rests)
-    found = _fit_rows(frame, rows, designs, rule, whole, [np.full(hours.count, np.nan)] * len(rows))
+    nothing = [np.full(hours.count, np.nan)] * len(rows)
+    found = _fit_rows(frame, rows, designs, rule, whole, nothing, MARGIN_HOURS)
     sigma = _sigma(found, rule.floor_share)
     always = np.ones(hours.count, bool)
     mean = trailing_mean(found.residual, always, rule.mean_hours)
@@ -385,6 +404,7 @@ def balance(rule: BalanceMismatch, frame: Frame) -> Values:
         value = 100.0 * np.abs(mean) / np.maximum(supply, 1e-9)
         value = np.where(np.abs(_proven(found, mean / sigma, sigma, rule.fit_hours // 2)) < rule.sigmas, 0.0, value)
     value[np.isnan(mean)] = np.nan
+    value[:, hours.ends_us // HOUR_US % rule.every_hours != 0] = np.nan
     value[hours.ends_us[np.newaxis, :] > frame.clock_us[rows][:, np.newaxis]] = np.nan
 
     def detail(k: int, column: int) -> Mapping[str, Any]:

@@ -122,6 +122,27 @@ def bench_outage(
         raise typer.Exit(1)
 
 
+@app.command("alerts")
+def bench_alerts(
+    points: Annotated[int, typer.Option(help="Points of the park.", min=1)] = 10_000,
+    per_firm: Annotated[int, typer.Option(help="Points of each firm, all at one gateway.", min=7)] = 500,
+    days: Annotated[int, typer.Option(help="Days of history behind the rules.", min=1)] = 25,
+    hours: Annotated[int, typer.Option(help="Measured hours, four quarter hours each.", min=1)] = 6,
+    var: Var = Path("var"),
+    json_output: Json = False,
+) -> None:
+    """Seconds to evaluate all default rules over all points for one quarter hour, by one worker; then a storm.
+
+    Exit status 1 if the quiet past opened an episode, or an edge that goes dark made other than one.
+    """
+    from cli.bench.alerts import AlertsBench, run_alerts_bench, show  # noqa: PLC0415
+
+    result = asyncio.run(run_alerts_bench(AlertsBench(points, per_firm, days, hours), var.resolve()))
+    print(json.dumps(asdict(result)) if json_output else show(result))
+    if result.false_episodes or result.storm_episodes != 1:
+        raise typer.Exit(1)
+
+
 @app.command("indicators")
 def bench_indicators(
     sizes: Annotated[str, typer.Option(help="Numbers of firms, each a park of its own, ascending.")] = "1,10,100",

@@ -67,6 +67,10 @@ SELECT c.point_id, c.period, coalesce(c.measured, 'NaN') AS measured, coalesce(c
 FROM consumption_period AS c
 WHERE c.point_id = ANY ($1::int[]) AND c.grain = 'hour' AND c.period >= $2 AND c.period < $3
 
+-- name: held_hours
+SELECT point_id, period, flags FROM consumption_period
+WHERE point_id = ANY ($1::int[]) AND grain = 'hour' AND period >= $2 AND period < $3 AND flags & 12 <> 0
+
 -- name: arrivals
 -- Of each quarter hour (a reading at its end belongs to it): the newest reading, when its first batch was sent, and
 -- which batch that was, in the order of storing.
