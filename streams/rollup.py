@@ -79,7 +79,10 @@ async def pass_groups(
             run_id = await ledger.new_run(connection, park_id, None, "groups and units", code_version, now)
             out = await _groups(connection, park_id, spans, tz, now=now, run_id=run_id)
             out += await _units(connection, park_id, spans, tz, now=now, run_id=run_id)
-            await values.write_staged(connection, out)
+            if await values.write_staged(connection, out):
+                # Targets may speak of a panel: they are judged with the park.
+                judged = [(span.grain, span.start) for span in spans if span.grain != "day"]
+                await values.mark_park(connection, park_id, judged, None)
             await ledger.finish_run(connection, run_id, None)
     return len(taken)
 

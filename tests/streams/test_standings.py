@@ -75,6 +75,10 @@ class Stage:
         indicator = load_catalogue().by_id(indicator_id)
         plain = {"factors": [], "points": [], "ignored_points": [], "left_out": [], "product": None, "detail": ""}
         firm_id = self.firm.get(who)
+        scope, scope_id = ("firm", firm_id) if firm_id is not None else ("park", self.park_id)
+        if who == "panel":
+            sql = "SELECT group_id FROM firm_group WHERE park_id = $1 AND kind = 'panel' AND code = 'above_scale'"
+            scope, scope_id = "panel", await self.connection.fetchval(sql, self.park_id)
         value = None
         if reason is None and numerator is not None:
             value = indicator.scale * numerator / denominator if indicator.denominator and denominator else numerator
@@ -86,8 +90,8 @@ class Stage:
                    denominator = $9, value = $10, run_id = $15, revision = indicator_value.revision + 1""",
             self.park_id,
             firm_id,
-            "park" if firm_id is None else "firm",
-            firm_id or self.park_id,
+            scope,
+            scope_id,
             indicator_id,
             grain,
             start,
@@ -300,6 +304,18 @@ async def test_without_twelve_months_the_running_year_is_projected(stage: Stage)
     await stage.put("park", "energy_per_value_added", "year", year(2025), 100.0, 250.0, closed=False, price_year=2020)
     row = (await stage.judge())[ENERGY]
     assert (row["lineage"]["window"], row["value"], row["elapsed"]) == ("running_year", pytest.approx(0.4), 1.0)
+
+
+async def test_what_is_asked_of_firms_above_size_is_judged_by_their_panel(stage: Stage) -> None:
+    """规上: the panel's value decides, not that of all firms; without a panel's value the park's stands in."""
+    await set_base(stage, 0.5)
+    await stage.put("park", "energy_per_value_added", "year", year(2025), 60.0, 100.0, closed=False)
+    without = (await stage.judge())[ENERGY]
+    assert (without["value"], without["lineage"].get("subject")) == (pytest.approx(0.6), None)
+    await stage.put("panel", "energy_per_value_added", "year", year(2025), 40.0, 100.0, closed=False)
+    row = (await stage.judge(NOW + timedelta(minutes=1)))[ENERGY]
+    assert (row["value"], row["state"], row["scope"]) == (pytest.approx(0.4), "ahead", "park")
+    assert row["lineage"]["subject"][0] == "panel"
 
 
 async def test_a_floor_is_held_month_by_month(stage: Stage) -> None:
