@@ -54,7 +54,7 @@ def token_add(
     park: ParkCode,
     label: Annotated[str, typer.Option(help="Who uses it; shown in logs.")],
     firm: Firm = None,
-    write: Annotated[bool, typer.Option("--write", help="May acknowledge episodes.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="May acknowledge episodes and enter business inputs.")] = False,
     days: Annotated[float | None, typer.Option(min=0, help="Ends after so long; without it never.")] = None,
     settings: SettingsFile = None,
     json_output: Json = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -98,6 +99,21 @@ async def test_every_version_is_kept_with_who_when_and_why(park) -> None:
     ]
     assert kept[0].found.entered is not None
     assert kept[0].found.entered <= kept[1].found.entered
+
+
+async def test_versions_are_numbered_without_gaps_by_writers_at_once(park, database_url: str) -> None:
+    """Five writers of one input at the same time: five versions, one after the other, and no error."""
+    connection, firms = park
+
+    async def write(amount: float) -> None:
+        async with connected(database_url) as own:
+            [done] = await business.enter(own, firms["a"], [value("2026-03", amount)], now=NOW)
+            assert done.is_new
+
+    await asyncio.gather(*(write(float(amount)) for amount in range(1, 6)))
+    kept = await business.listed(connection, business.Filter(history=True))
+    assert sorted(row.found.version for row in kept) == [1, 2, 3, 4, 5]
+    assert {row.found.amount for row in kept} == {1.0, 2.0, 3.0, 4.0, 5.0}
 
 
 async def test_no_version_can_be_altered_or_removed_by_the_service(park, database_url: str) -> None:
