@@ -162,10 +162,14 @@ class FactorRegistry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, di
 
     def by_id(self, factor_id: str) -> Factor:
         """Return one factor, superseded or not, or raise `NoFactorError`."""
-        for factor in self.factors:
-            if factor.id == factor_id:
-                return factor
-        raise NoFactorError("", f"no factor {factor_id!r}; see data/{FILES[0]}")
+        try:
+            return self._ids[factor_id]
+        except KeyError:
+            raise NoFactorError("", f"no factor {factor_id!r}; see data/{FILES[0]}") from None
+
+    @cached_property
+    def _ids(self) -> Mapping[str, Factor]:
+        return {factor.id: factor for factor in self.factors}
 
 
 def choose(

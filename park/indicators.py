@@ -150,7 +150,7 @@ class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return tuple(dict.fromkeys(found))
 
 
-class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All indicators, and the version of the file they came from."""
 
     version: int
@@ -158,11 +158,14 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def by_id(self, indicator_id: str) -> Indicator:
         """Return one indicator, or raise `IndicatorError` naming the known ones."""
-        for indicator in self.indicators:
-            if indicator.id == indicator_id:
-                return indicator
-        known = ", ".join(indicator.id for indicator in self.indicators)
-        raise IndicatorError(f"no indicator {indicator_id!r}; known are {known}")
+        found = self._ids.get(indicator_id)
+        if found is None:
+            raise IndicatorError(f"no indicator {indicator_id!r}; known are {', '.join(self._ids)}")
+        return found
+
+    @cached_property
+    def _ids(self) -> Mapping[str, Indicator]:
+        return {indicator.id: indicator for indicator in self.indicators}
 
 
 class CarrierLists(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -11,9 +12,9 @@ import numpy as np
 from park.evaluation import REASONS, silent_points
 from park.factors import load_factors
 from park.indicators import load_catalogue
-from park.ratios import LeftOut, Product, Ratio, finished
+from park.ratios import LeftOut, Ratio, finished
 from park.reasons import Undefined
-from streams.programs import basis_of
+from streams.programs import based, basis_of, lineage_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ NULL: Final = "\\N"
 _CODES: Final = tuple(NULL if reason is None else reason.value for reason in REASONS)
 _LOW: Final = REASONS.index(Undefined.COVERAGE_TOO_LOW)
 _UNWRITTEN: Final = frozenset({Undefined.NO_POINTS, Undefined.NOT_REPORTED})
+_MOST_HEADS: Final = 4096
+_HEADS: dict[tuple[object, ...], str] = {}
 REGISTRY: Final = frozenset({"park document"})
 """Causes that may take an indicator's points away."""
 
@@ -67,6 +70,10 @@ def lines(
             for row in (values.numerator, values.denominator, values.value)
         ]
         coverage, estimated = values.coverage[i].tolist(), values.estimated_share[i].tolist()
+        if absent:
+            # It is not said again when the rest of it moves, so that it must not tell of the rest.
+            numbers = [[NULL] * len(keys)] * 3
+            coverage = estimated = [0.0] * len(keys)
         reason = values.reason[i].tolist()
         for k in columns:
             grain, place, closed = places[k]
@@ -75,7 +82,7 @@ def lines(
                 detail = line.detail
                 if reason[k] == _LOW and not detail and NULL in (numbers[0][k], numbers[1][k]):
                     detail = silent_points(program, i, np.isfinite(moved.quantity[:, k]))
-            rest = f', "estimated_share": {estimated[k]!r}, "detail": {_quoted(detail)}}}'
+            rest = f', "left_out": [], "estimated_share": {estimated[k]!r}, "detail": {_quoted(detail)}}}'
             only_over = "t" if absent and grain != "year" else "f"
             out.append(
                 f"{start}{place}\t{numbers[0][k]}\t{numbers[1][k]}\t{numbers[2][k]}{unit}{coverage[k]!r}\t"
@@ -96,28 +103,39 @@ def ratio_line(
     **more: Any,
 ) -> str:
     """Return one ratio as a line; `owner` is `(park, firm)`, `subject` scope and id, `key` grain and start."""
-    body = ratio.lineage() | {"catalogue": load_catalogue().version} | more
-    fields = [
-        owner[0],
-        owner[1],
-        *subject,
-        ratio.indicator_id,
-        key[0],
-        key[1].isoformat(),
-        ratio.numerator,
-        ratio.denominator,
-        ratio.value,
-        ratio.unit,
-        ratio.coverage,
-        None if ratio.reason is None else ratio.reason.value,
-        "t" if closed else "f",
-        json.dumps(body, ensure_ascii=False),
-        run_id,
-        basis_of(ratio.factors, ratio.product, ratio.price_year),
-        ratio.estimated_share,
-        "t" if only_over else "f",
-    ]
-    return "\t".join(NULL if value is None else _escaped(str(value)) for value in fields) + "\n"
+    numbers = (ratio.numerator, ratio.denominator, ratio.value)
+    firm_id = NULL if owner[1] is None else owner[1]
+    reason = NULL if ratio.reason is None else ratio.reason.value
+    basis = basis_of(ratio.factors, ratio.product, ratio.price_year)
+    return (
+        f"{owner[0]}\t{firm_id}\t{subject[0]}\t{subject[1]}\t{ratio.indicator_id}\t{key[0]}\t{key[1].isoformat()}\t"
+        f"{_number(numbers[0])}\t{_number(numbers[1])}\t{_number(numbers[2])}\t{_escaped(ratio.unit)}\t"
+        f"{ratio.coverage!r}\t{reason}\t{'t' if closed else 'f'}\t{_escaped(_lineage(ratio, more))}\t{run_id}\t"
+        f"{_escaped(basis)}\t{ratio.estimated_share!r}\t{'t' if only_over else 'f'}\n"
+    )
+
+
+def _number(value: float | None) -> str:
+    return NULL if value is None else repr(value)
+
+
+def _lineage(ratio: Ratio, more: dict[str, Any]) -> str:
+    """Return what a ratio rests on as JSON; what is the same from period to period is made once."""
+    if more or ratio.figures or ratio.unreported or ratio.price_year is not None:
+        body = ratio.lineage() | {"catalogue": load_catalogue().version} | more
+        return json.dumps(body, ensure_ascii=False)
+    key = (tuple((f.id, f.stands_in_for) for f in ratio.factors), ratio.points, ratio.ignored, ratio.product)
+    head = _HEADS.get(key)
+    if head is None:
+        if len(_HEADS) >= _MOST_HEADS:
+            _HEADS.clear()
+        head = _HEADS[key] = lineage_head(ratio.factors, ratio.points, ratio.ignored, ratio.product)
+    left_out, detail = "[]", '""'
+    if ratio.left_out:
+        left_out = json.dumps([{"id": left.subject_id, "reason": left.reason.value} for left in ratio.left_out])
+    if ratio.detail:
+        detail = json.dumps(ratio.detail, ensure_ascii=False)
+    return f'{head}, "left_out": {left_out}, "estimated_share": {ratio.estimated_share!r}, "detail": {detail}}}'
 
 
 def park_ratio_of(indicator: Indicator, row: Mapping[str, Any], there: set[int], park_id: int, year: int) -> Ratio:
@@ -130,7 +148,7 @@ def park_ratio_of(indicator: Indicator, row: Mapping[str, Any], there: set[int],
         park_id: the subject.
         year: local year of the period, in which a factor of an earlier one stands in.
     """
-    bases = [json.loads(basis) for basis in row["bases"] or ()]
+    bases = [based(basis) for basis in row["bases"] or ()]
     outside = dict(zip(row["outside_ids"] or (), map(Undefined, row["outside_reasons"] or ()), strict=True))
     if indicator.everyone:
         lacking = Undefined.NOT_REPORTED if indicator.reports else Undefined.NO_POINTS
@@ -138,7 +156,7 @@ def park_ratio_of(indicator: Indicator, row: Mapping[str, Any], there: set[int],
         outside |= dict.fromkeys(sorted(silent), lacking)
     else:
         outside = {firm: reason for firm, reason in outside.items() if reason not in _UNWRITTEN}
-    products = {Product(unit, code) for _, unit, code, _ in bases if unit is not None}
+    products = {product for _, product, _ in bases if product is not None}
     years = {price_year for *_, price_year in bases if price_year is not None}
     inside = row["inside"]
     unlike = len(products) > 1 or (inside > 1 and any(product.code is None for product in products))
@@ -166,7 +184,7 @@ def park_ratio_of(indicator: Indicator, row: Mapping[str, Any], there: set[int],
             reason=reason,
             coverage=row["covered"] / members if members else 0.0,
             estimated_share=row["estimated_share"],
-            factors=_factors({factor for ids, *_ in bases for factor in ids}, year),
+            factors=_factors(tuple(sorted({factor for ids, *_ in bases for factor in ids})), year),
             product=product,
             left_out=tuple(LeftOut(firm, outside[firm]) for firm in sorted(outside)),
             form=indicator.form,
@@ -175,11 +193,12 @@ def park_ratio_of(indicator: Indicator, row: Mapping[str, Any], there: set[int],
     )
 
 
-def _factors(ids: set[str], year: int) -> tuple[Factor, ...]:
+@lru_cache(maxsize=1024)
+def _factors(ids: tuple[str, ...], year: int) -> tuple[Factor, ...]:
     """Return factors by id, with the year that one of an earlier year stands in for."""
     registry = load_factors()
     found = []
-    for factor_id in sorted(ids):
+    for factor_id in ids:
         factor = registry.by_id(factor_id)
         if factor.yearly and factor.valid_to is not None and factor.valid_to.year <= year:
             factor = msgspec.structs.replace(factor, stands_in_for=year)

@@ -6,19 +6,19 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from park.evaluation import REASONS, PointSource, Program, compile_lines
 from park.factors import load_factors
 from park.indicators import load_catalogue
 from park.reasons import Undefined
+from park.wiring import Product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from park.evaluation import Line
     from park.factors import Factor
-    from park.wiring import Product
 
 BUCKET: Final = "bucket"
 POINT_GRAINS: Final = frozenset({"day", "month"})
@@ -78,19 +78,25 @@ def _absent(program: Program, k: int) -> bool:
 
 
 def lineage_head(
-    factors: Sequence[Factor], points: Sequence[int], ignored: Sequence[int], product: Product | None, **more: Any
+    factors: Sequence[Factor], points: Sequence[int], ignored: Sequence[int], product: Product | None
 ) -> str:
-    """Return what a value rests on as JSON, open for `estimated_share`, `detail` and the brace."""
+    """Return what a value rests on as JSON, open for what differs from period to period and the brace."""
     body = {
         "factors": [{"id": f.id, "value": f.value, "verified": f.verified, "note": f.note} for f in factors],
         "points": list(points),
         "ignored_points": list(ignored),
-        "left_out": [],
         "product": None if product is None else {"unit": product.unit, "code": product.code},
         "verified": all(f.verified for f in factors),
         "catalogue": load_catalogue().version,
-    } | more
+    }
     return json.dumps(body, ensure_ascii=False)[:-1]
+
+
+@lru_cache(maxsize=4096)
+def based(basis: str) -> tuple[tuple[str, ...], Product | None, int | None]:
+    """Return factors, product and base year of prices of a basis; the inverse of `basis_of`."""
+    factors, unit, code, price_year = json.loads(basis)
+    return tuple(factors), None if unit is None else Product(unit, code), price_year
 
 
 def basis_of(factors: Sequence[Factor], product: Product | None, price_year: int | None) -> str:
