@@ -14,7 +14,9 @@ MODULES: Final = {
     "server": frozenset(
         {
             "aiomqtt",
+            "apprise",
             "asyncpg",
+            "cryptography",
             "fastapi",
             "grafana_foundation_sdk",
             "httpx",
@@ -23,6 +25,7 @@ MODULES: Final = {
             "paho",
             "prometheus_client",
             "pydantic",
+            "requests",
             "rich",
             "starlette",
             "tomli_w",
