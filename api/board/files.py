@@ -9,10 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-CSP: Final = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+CSP: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS: Final = {"Content-Security-Policy": CSP, "Referrer-Policy": "no-referrer"}
 _TYPES: Final = {
     "css": "text/css; charset=utf-8",

@@ -234,6 +234,7 @@ async def test_it_opens_shows_a_park_and_follows_a_reading_as_it_arrives(browser
             await connection.execute(STANDING)
             await connection.execute("SELECT pg_notify('greenpark_standing', park_id::text) FROM park")
         await page.until("document.querySelector('#episodes').innerText.includes('A pump stopped')")
+        assert "A pump stopped" in await text(page, "#news")  # said aloud, too
         row = await text(page, "#targets .row")
         assert [word for word in ("own-target", "at risk", "91", "89") if word not in row] == []
         assert await page.run("document.querySelectorAll('#targets .bullet .mark').length") == 3

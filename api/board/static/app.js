@@ -37,6 +37,7 @@ let data = {};
 let session = null;
 let grain = kept.get("grain") === "month" ? "month" : "day";
 let said = "";
+let told = null; // the newest alert that was there or has been told
 
 const stream = new Stream({
   state(sections) {
@@ -76,6 +77,7 @@ async function begin() {
 
 function look() {
   data = {};
+  told = null;
   $("notice").hidden = true;
   const wanted = new URLSearchParams();
   for (const name of ["park", "firm"]) if (query.get(name)) wanted.set(name, query.get(name));
@@ -140,7 +142,15 @@ function paint(changed) {
   for (const [name, draw] of Object.entries(PAINT)) {
     if (NEEDS[name].some((need) => changed.includes(need)) && NEEDS[name].every((need) => data[need])) draw();
   }
+  if (changed.includes("episodes")) tell();
   tick(stream.now());
+}
+
+/** Say a new alert aloud, for who does not see it appear. */
+function tell() {
+  const newest = Math.max(0, ...data.episodes.items.map((item) => item.id));
+  if (told !== null && newest > told) $("news").textContent = `${w("news")}: ${called(data.episodes.items.find((item) => item.id === newest))}`;
+  told = newest;
 }
 
 let widened = 0;

@@ -89,6 +89,7 @@ const WORDS = {
   ],
   no_targets_firm: ["没有适用于本企业的目标。", "No target applies to this firm."],
   no_episodes: ["没有待处理的告警", "Nothing needs attention"],
+  news: ["新告警", "New alert"],
   more_episodes: ["另有 {n} 条", "and {n} more"],
   lasting: ["已持续 {t}", "for {t}"],
   state_open: ["未认领", "nobody on it"],
