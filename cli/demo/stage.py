@@ -234,6 +234,7 @@ async def go_live(machine: OneMachine, scene: Scene, park_id: int, pool: Pool, s
         group.create_task(machine.start_room("edge", GREENPARK_EDGE_CONFIG=str(edge_file)), name="start edge")
     steps.then("first reading")
     await _first_reading(pool, park_id, started)
+    await _answering(machine.ports["api"])
     return Stage(machine, scene, park_id, pool, started, first_batch, buffered, fault_at_s, received)
 
 
@@ -246,6 +247,23 @@ async def _first_reading(pool: Pool, park_id: int, started: datetime) -> None:
                 msg = f"no reading arrived within {_FIRST_READING_S:.0f} s: see edge.log and ingest.log in var/log"
                 raise RefusedError(msg)
             await asyncio.sleep(0.1)
+
+
+async def _answering(port: int) -> None:
+    """Wait until the address of the board, which is printed next, answers."""
+    deadline = time.monotonic() + _FIRST_READING_S
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            if time.monotonic() > deadline:
+                msg = f"the board does not answer within {_FIRST_READING_S:.0f} s: see api.log in var/log"
+                raise RefusedError(msg) from None
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
 
 
 def _modbus_ports(machine: OneMachine, count: int) -> list[int]:
