@@ -178,7 +178,7 @@ def bench_dashboards(
 ) -> None:
     """Every query of every dashboard on a park's year, as the park's role: all firms and one, up to a year at once.
 
-    The park is made in a database of its own and taken away; the default is 70 million buckets and some 12 GB of disk.
+    The park is made in a database of its own and taken away; the default is 70 million buckets and some 20 GB of disk.
     Exit status 1 if a query's 95th percentile is above 300 ms.
     """
     from cli.bench.dashboards import DashboardsBench, run_dashboards_bench, show  # noqa: PLC0415

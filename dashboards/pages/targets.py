@@ -78,8 +78,8 @@ def build(locale: Locale) -> Dashboard:
         page.timeline(
             Text("状态变化", "States over time"),
             Text(
-                "所选目标在园区和各企业的状态变化。",
-                "How the chosen target's state went, for the park and the firms.",
+                "所选目标在园区和状态最差的企业的状态变化。",
+                "How the chosen target's state went, for the park and the firms that stand worst.",
             ),
             "states",
             steps=((None, BAD), (2, WARN), (3, UNKNOWN), (4, GOOD)),

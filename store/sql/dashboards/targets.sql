@@ -50,14 +50,26 @@ WHERE s.pack_id || '/' || s.target_id = '$target' AND $__timeFilter(s.as_of)
 ORDER BY 1, 2
 
 -- name: states
--- How the chosen target's state went, for the park and the firms.
-SELECT s.as_of AS "time", coalesce(f.name_{lang}, k.name_{lang}) AS metric,
-       array_position(ARRAY['off', 'at_risk', 'undefined', 'on_pace', 'ahead'], s.state)::float8 AS value
-FROM greenpark.standing AS s
-JOIN greenpark.park AS k USING (park_id)
-LEFT JOIN greenpark.firm AS f ON f.firm_id = s.firm_id
-WHERE k.code = '$park' AND (s.firm_id IS NULL OR f.code IN ($firm)) AND s.pack_id || '/' || s.target_id = '$target'
-    AND $__timeFilter(s.as_of)
+-- How the chosen target's state went, for the park and the firms: the twenty-five that stand worst, and of each only the
+-- days on which its state changed.
+WITH shown AS (
+    SELECT s.scope, s.scope_id, s.pack_id, s.target_id, coalesce(f.name_{lang}, k.name_{lang}) AS name
+    FROM greenpark.standing AS s
+    JOIN greenpark.park AS k USING (park_id)
+    LEFT JOIN greenpark.firm AS f ON f.firm_id = s.firm_id
+    WHERE s.current AND k.code = '$park' AND (s.firm_id IS NULL OR f.code IN ($firm)) AND s.pack_id || '/' || s.target_id = '$target'
+    ORDER BY s.firm_id IS NOT NULL, array_position(ARRAY['off', 'at_risk', 'undefined', 'on_pace', 'ahead'], s.state), f.code
+    LIMIT 25
+)
+SELECT x.as_of AS "time", x.name AS metric,
+       array_position(ARRAY['off', 'at_risk', 'undefined', 'on_pace', 'ahead'], x.state)::float8 AS value
+FROM (
+    SELECT s.as_of, h.name, s.state, lag(s.state) OVER (PARTITION BY s.scope, s.scope_id ORDER BY s.as_of, s.standing_id) AS before
+    FROM shown AS h
+    JOIN greenpark.standing AS s ON s.scope = h.scope AND s.scope_id = h.scope_id AND s.pack_id = h.pack_id AND s.target_id = h.target_id
+    WHERE $__timeFilter(s.as_of)
+) AS x
+WHERE coalesce(x.before, '') <> x.state
 ORDER BY 1, 2
 
 -- name: contribution
