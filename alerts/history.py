@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from alerts.engine import State
     from alerts.fold import Values
     from alerts.frame import FirmInfo, ParkInfo, Points
+    from alerts.kinds import Rule
     from alerts.rules import ActiveRule
     from alerts.settings import AlertsSettings
     from store.episodes import EpisodeRow
@@ -149,26 +150,32 @@ async def _group(
     chosen = [entry for entry in rules if due(entry.rule, span)]
     if not chosen:
         return
-    reach = loading.Reach(
-        since_us=group.since_us,
-        until_us=group.until_us,
-        back_us=max(back_us(entry.rule) for entry in chosen),
-        events_back_us=max(
-            (holds_us(entry.rule) for entry in chosen if occurs(entry.rule) or isinstance(entry.rule, Held | Emission)),
-            default=0,
-        ),
-        hours_back_us=max(hours_back_us(entry.rule) for entry in chosen),
-        arrivals=group.until_us - group.since_us > STEADY_US,
-        gauges=any(needs_gauges(entry.rule) for entry in chosen),
-        held=any(isinstance(entry.rule, Held) for entry in chosen),
-        needs_hours=lambda points, ledger: np.logical_or.reduce(
-            [needs_hours(entry.rule, points, ledger) for entry in chosen if hours_back_us(entry.rule)]
-        ),
-    )
+    steady = group.until_us - group.since_us <= STEADY_US
+    reach = reach_of([entry.rule for entry in chosen], group.since_us, group.until_us, arrivals=not steady)
     mine = {firm_id: firms[firm_id] for firm_id in group.firm_ids}
     frame = await loading.frame_of(connection, park, mine, _only(points, group.firm_ids), reach, now)
     made = [(entry, part, values) for entry in chosen for part, values in await make(connection, entry.rule, frame)]
     await _settle(connection, settings, frame, made, chosen, group.firm_ids, now, done, park_only=False)
+
+
+def reach_of(rules: Sequence[Rule], since_us: int, until_us: int, *, arrivals: bool) -> loading.Reach:
+    """Return what some rules need to see so that `(since, until]` can be folded."""
+    looking_back = [rule for rule in rules if hours_back_us(rule)]
+    return loading.Reach(
+        since_us=since_us,
+        until_us=until_us,
+        back_us=max((back_us(rule) for rule in rules), default=0),
+        events_back_us=max(
+            (holds_us(rule) for rule in rules if occurs(rule) or isinstance(rule, Held | Emission)), default=0
+        ),
+        hours_back_us=max((hours_back_us(rule) for rule in looking_back), default=0),
+        arrivals=arrivals,
+        gauges=any(needs_gauges(rule) for rule in rules),
+        held=any(isinstance(rule, Held) for rule in rules),
+        needs_hours=lambda points, ledger: np.logical_or.reduce(
+            [needs_hours(rule, points, ledger) for rule in looking_back]
+        ),
+    )
 
 
 async def _park(

@@ -14,7 +14,7 @@ from api import metrics, pages, problems
 from api.board.hub import Hub
 from api.errors import ProblemError
 from api.openapi import document, query_names
-from api.routes import business, health, live, numbers, registry, standing
+from api.routes import alerts, business, health, live, numbers, registry, standing
 from api.settings import ApiSettings
 from store.pool import Pool
 
@@ -44,7 +44,7 @@ def create_app(settings: ApiSettings, pool: Pool, *, clock: Callable[[], datetim
     )
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     problems.install(app)
-    for module in (registry, numbers, business, standing, health, live):
+    for module in (registry, numbers, business, standing, alerts, health, live):
         app.include_router(module.router)
     app.state.query_names = query_names(document(app))
 

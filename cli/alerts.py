@@ -9,12 +9,17 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from cli.alert_actions import register
 from cli.options import Json, Lang, OfPark, SettingsFile, ask, emit, table
 
 app = typer.Typer(
-    help="Alerts: each is one episode from start to end. List them, take one on. Who is told: `greenpark recipient`.",
+    help="Alerts: each is one episode from start to end. List them, take one on, hand it over, put it off; try a rule "
+    "on the past. Who is told: `greenpark recipient`.",
     no_args_is_help=True,
 )
+
+
+register(app)
 
 
 @app.command("list")
@@ -57,7 +62,7 @@ def acknowledge(
     json_output: Json = False,
 ) -> None:
     """Take an open alert on. Doing it twice changes nothing; the first name stays."""
-    from store.episodes import acknowledge as take_on  # noqa: PLC0415
+    from store.episode_actions import acknowledge as take_on  # noqa: PLC0415
 
     who = by or getpass.getuser()
     now = datetime.now(UTC)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 
-import store.episodes
+import store.episode_actions
 from park.calendar import BUCKET_S, period
 from park.calendar import zone as time_zone_named
 from park.errors import UnitError
@@ -365,7 +365,7 @@ async def acknowledge(
         if await episode(connection, episode_id) is None:
             return None
         await as_ourselves(connection)
-        await store.episodes.acknowledge(connection, episode_id, by, note, at)
+        await store.episode_actions.acknowledge(connection, episode_id, by, note, at)
         return await episode(connection, episode_id)
 
 

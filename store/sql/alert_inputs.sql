@@ -171,3 +171,6 @@ GROUP BY s.firm_id
 
 -- name: park_firms
 SELECT firm_id FROM firm WHERE park_id = $1 ORDER BY firm_id
+
+-- name: parks_by_code
+SELECT park_id FROM park WHERE $1::text IS NULL OR code = $1 ORDER BY park_id

@@ -1,4 +1,4 @@
-"""The benchmark of alerts runs in short, and what it judges is true: a quiet park stays quiet, a storm is one episode."""
+"""The benchmark of alerts runs in short: a quiet park stays quiet, an edge that goes dark is one episode."""
 
 from __future__ import annotations
 
