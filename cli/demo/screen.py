@@ -212,7 +212,8 @@ def _indicators(view: View, k: int, width: int, shown: int, *, roomy: bool) -> R
 def _targets(view: View, k: int) -> Table:
     table = _list(2)
     park = [standing for standing in view.standings if standing["scope"] == "park"]
-    park.sort(key=lambda standing: standing["state"] == "undefined")
+    # What the plan gives no number for, or nobody computes, comes last: it would push out what can be mended.
+    park.sort(key=lambda one: (one["state"] == "undefined", one.get("reason") in {"no_number", "no_indicator"}))
     for standing in park[:_MOST_TARGETS]:
         sentence = str(standing["sentence_zh" if k == 0 else "sentence_en"])
         table.add_row(_state(standing["state"], k), _unrepeated(sentence, _STATES[standing["state"]][k]))
