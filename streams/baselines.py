@@ -129,7 +129,11 @@ async def _production(
 
 
 def known_variables(daily: Observations, wanted: Sequence[str]) -> None:
-    """Raise `BaselineError` for a variable that nothing measures, naming those that there are."""
+    """Raise `BaselineError` where there is no energy, or for a variable that nothing measures; names those there are."""
+    if bool(np.all(np.isnan(daily.energy))):
+        raise BaselineError(
+            "there is no day with a value of this energy since the base period began: is it an indicator?"
+        )
     missing = [name for name in wanted if name not in daily.values]
     if missing:
         known = ", ".join(daily.values) or "none: there is neither a product counter nor a temperature"

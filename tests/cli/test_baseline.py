@@ -96,6 +96,7 @@ async def test_people_read_it_in_both_languages(plant: Plant) -> None:
     [
         (("fit", "p/none"), "firm"),
         (("fit", "p/a", *BASE, "--on", "production:glass"), "production:glass"),
+        (("fit", "p/a", *BASE, "--energy", "electricity"), "no day with a value"),
         (("fit", "p/a", "--base", "2025"), "FROM..TO|stretch"),
         (("fit", "p/a", "--base", "2025-02-01..2025-01-01"), "before the first"),
         (("show", "p/a"), "baseline fit p/a"),
