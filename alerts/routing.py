@@ -10,6 +10,7 @@ from alerts.rules import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from alerts.engine import Transition
     from store.recipients import AreaRow, RecipientRow
@@ -49,6 +50,15 @@ class Matter:
 def is_told(transition: Transition) -> bool:
     """Tell whether a transition is news to anybody: what never opened was told to nobody, nor is its end."""
     return transition.to_state in TOLD and transition.after.opened is not None
+
+
+def is_news(transition: Transition, now: datetime, news_s: float) -> bool:
+    """Tell whether an episode's beginning is still worth waking anybody: it lasted, or was seen, not long ago.
+
+    What is found in data that came in late by days, or in a history that was laid down, is on record and in digests.
+    """
+    last = transition.after.ended or transition.after.seen
+    return (now - last).total_seconds() <= news_s
 
 
 def is_end(transition: Transition) -> bool:

@@ -25,6 +25,7 @@ class AlertsSettings:
         in_flight: how many messages are on their way at once, one per recipient.
         send_timeout_s: how long one receiver may take.
         lease_margin_s: how much longer than that a claimed message is left alone, before another worker sends it again.
+        news_s: an episode that was over, or last seen, longer ago is told to nobody: old data are no news.
         attend_every_s: how often to look for summaries, escalations, digests and failing channels that are due.
         summary_every_s: how long after a recipient's limit was reached the summary of what it held back comes.
         channel_alarm_s: how long a recipient's channel may fail before others are told.
@@ -49,6 +50,7 @@ class AlertsSettings:
     deliver_every_s: float = 1.0
     in_flight: int = 32
     send_timeout_s: float = 10.0
+    news_s: float = 86_400.0
     attend_every_s: float = 5.0
     summary_every_s: float = 900.0
     channel_alarm_s: float = 300.0

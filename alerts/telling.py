@@ -61,14 +61,11 @@ async def tell(
     if routing.is_end(transition):
         told = await outbox.told(connection, episode_id)
         chosen = [one for one in everybody if one.recipient_id in told]
+    elif quiet or not routing.is_news(transition, now, settings.news_s):
+        chosen = []
     else:
-        chosen = (
-            []
-            if quiet
-            else await _chosen(
-                connection, subject, _about(rule, subject, Severity(severity), carrier, zones), everybody, now
-            )
-        )
+        matter = _about(rule, subject, Severity(severity), carrier, zones)
+        chosen = await _chosen(connection, subject, matter, everybody, now)
     if not chosen:
         return 0
     cause = message.cause_key(rule, subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from alerts import rules
 from alerts.engine import State, Transition, finish, step
 from alerts.message import cause_key
-from alerts.routing import Matter, recipients_of, topics_of
+from alerts.routing import Matter, is_news, recipients_of, topics_of
 from alerts.rules import Severity
 from alerts.telling import tell
 from store import duty, episodes, outbox, recipients
@@ -228,6 +229,33 @@ async def test_in_a_maintenance_window_nobody_is_told_neither_beginning_nor_end(
     await person(world, "manager")
     await world.connection.execute("ALTER TABLE episode ALTER COLUMN quiet SET DEFAULT true")
     assert await told(world, subject(world), upto=State.RETRACTED) == {}
+
+
+@stack
+async def test_what_was_over_long_ago_is_no_news_and_what_still_goes_on_is(world: World) -> None:
+    """Data that come days late, and histories, wake nobody; an old episode that lasts until now does."""
+    await person(world, "manager")
+    opened = next(t for t in step(RULE, None, worst(RULE)).transitions if t.to_state is State.OPEN)
+    later = T0 + timedelta(days=3)
+    over = replace(opened, after=replace(opened.after, ended=T0 + timedelta(hours=1), seen=T0 + timedelta(hours=1)))
+    lasting = replace(opened, after=replace(opened.after, seen=later - timedelta(minutes=5)))
+    assert not is_news(opened, later, 86_400)
+    assert not is_news(over, later, 86_400)
+    assert is_news(lasting, later, 86_400)
+    assert is_news(opened, opened.at + timedelta(hours=20), 86_400)
+    for transition, count in ((over, 0), (lasting, 1)):
+        episode_id, transition_id = await world.episode("a")
+        told_to = await tell(
+            world.connection,
+            world.settings,
+            RULE,
+            subject(world),
+            transition,
+            episode_id=episode_id,
+            transition_id=transition_id,
+            now=later,
+        )
+        assert told_to == count
 
 
 # What the database refuses ------------------------------------------------------------------------------------------
