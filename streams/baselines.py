@@ -129,7 +129,7 @@ async def _production(
 
 
 def known_variables(daily: Observations, wanted: Sequence[str]) -> None:
-    """Raise `BaselineError` where there is no energy, or for a variable that nothing measures; names those there are."""
+    """Raise `BaselineError` where there is no energy, or a variable that nothing measures; names those there are."""
     if bool(np.all(np.isnan(daily.energy))):
         raise BaselineError(
             "there is no day with a value of this energy since the base period began: is it an indicator?"
