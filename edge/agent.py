@@ -10,10 +10,11 @@ import structlog
 from edge import metrics
 from edge.clock import Clock, look, next_tick
 from edge.drivers import open_driver
-from edge.errors import BufferFullError
+from edge.errors import BufferFullError, PushRefusedError
+from edge.pushed import keep, key_of, merged, opened
 from edge.silence import Silence
 from edge.uplink import Uplink, program_version
-from edge.waiting import happens
+from edge.waiting import either, happens
 from park.wire import Batch, Event
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Agent:
     Args:
         disk: its buffer, open; the caller closes it.
         drivers: by device name; those left out are opened from the configuration.
+        version: of the pushed configuration that `config` holds already; 0: it is the file's.
     """
 
     def __init__(
@@ -56,14 +58,20 @@ class Agent:
         drivers: dict[str, Driver] | None = None,
         clock: Clock | None = None,
         uplink: Uplink | None = None,
+        version: int = 0,
     ) -> None:
         """Open the drivers; none connects before its first poll. Raises `ConfigError`."""
+        self.version = version
+        self._key = key_of(config)
+        self._next: EdgeConfig | None = None
+        self._changed = asyncio.Event()
         self.config = config
         self._disk = disk
         self._clock = clock or Clock()
         given = drivers or {}
         self._drivers = {d.name: given.get(d.name) or open_driver(d) for d in config.devices}
-        self.uplink = uplink or Uplink(config, disk, clock=self._clock)
+        takes = self.pushed if self._key is not None else None
+        self.uplink = uplink or Uplink(config, disk, clock=self._clock, on_config=takes)
         self._collected: list[Reading] = []
         self._full_until_s = 0.0
         self._label = config.topic.user
@@ -80,6 +88,7 @@ class Agent:
             "version": program_version(),
             "fresh": self._disk.buffer.fresh,
             "buffered_batches": self._disk.buffer.depth.batches,
+            "config_version": self.version,
         }
         await self.uplink.report(self._event("started", body=body))
         unlink = asyncio.Event()
@@ -96,14 +105,63 @@ class Agent:
             for driver in self._drivers.values():
                 await driver.close()
 
+    async def pushed(self, payload: bytes) -> None:
+        """Take a pushed configuration: check it, keep it, and let polling begin anew with it.
+
+        The buffer and the connection go on as they are. What is refused is reported and changes nothing.
+        """
+        assert self._key is not None
+        try:
+            push = opened(payload, self._label, self._key)
+            if push.version <= self.version:
+                # The broker hands the retained one out at every connection.
+                self._log.debug("config_known", version=push.version, holds=self.version)
+                return
+            config = merged(self.config, push)
+            await asyncio.to_thread(keep, config, payload)
+        except (PushRefusedError, OSError) as error:
+            body: dict[str, str | float | int | bool | None] = {"reason": str(error), "holds": self.version}
+            await self.uplink.report(self._event("config_refused", body=body))
+            return
+        self.version, self._next = push.version, config
+        self._changed.set()
+
     async def _work(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
-            for device in self.config.devices:
-                group.create_task(self._poll(device, stop), name=f"{self._label}: poll {device.name}")
             group.create_task(self._watch_clock(stop), name=f"{self._label}: clock")
             group.create_task(self._summarize(stop), name=f"{self._label}: summary")
-            if self.config.batch_s > 0:
-                group.create_task(self._collect(stop), name=f"{self._label}: collect")
+            group.create_task(self._measure(stop), name=f"{self._label}: polling")
+
+    async def _measure(self, stop: asyncio.Event) -> None:
+        """Poll until `stop`, with the configuration that holds: a pushed one takes over between two polls."""
+        while True:
+            halt = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                for device in self.config.devices:
+                    group.create_task(self._poll(device, halt), name=f"{self._label}: poll {device.name}")
+                if self.config.batch_s > 0:
+                    group.create_task(self._collect(halt), name=f"{self._label}: collect")
+                await either(stop, self._changed)
+                halt.set()
+            if stop.is_set():
+                return
+            await self._take_over()
+
+    async def _take_over(self) -> None:
+        self._changed.clear()
+        if (config := self._next) is None:
+            return
+        await self._flush()
+        for driver in self._drivers.values():
+            await driver.close()
+        self.config = config
+        self._drivers = {device.name: open_driver(device) for device in config.devices}
+        body: dict[str, str | float | int | bool | None] = {
+            "version": self.version,
+            "devices": len(config.devices),
+            "points": sum(len(device.points) for device in config.devices),
+        }
+        await self.uplink.report(self._event("config_applied", body=body))
 
     async def _poll(self, device: DeviceConfig, stop: asyncio.Event) -> None:
         driver = self._drivers[device.name]

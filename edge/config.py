@@ -159,6 +159,7 @@ class EdgeConfig(_Table, frozen=True):
         batch_s: 0 writes each poll to disk at once; more collects polls first (fewer writes, but a killed process
             loses what it has collected).
         silent_after: polls without an answer before `meter_silent` is reported.
+        config_key_file: the key with which the park signs what it pushes; without one nothing is taken from outside.
     """
 
     park: str
@@ -170,6 +171,7 @@ class EdgeConfig(_Table, frozen=True):
     uplink: UplinkConfig = UplinkConfig()
     batch_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     silent_after: Annotated[int, msgspec.Meta(ge=1)] = 3
+    config_key_file: str | None = None
 
     @property
     def topic(self) -> Topic:
@@ -233,6 +235,7 @@ def _convert(edge: object, shared: dict[str, Any], at: str, file: Path) -> EdgeC
     return msgspec.structs.replace(
         config,
         broker=msgspec.structs.replace(config.broker, **files),
+        config_key_file=None if config.config_key_file is None else str(base / config.config_key_file),
         buffer=msgspec.structs.replace(config.buffer, path=str(base / config.buffer.path)),
     )
 

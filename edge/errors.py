@@ -2,6 +2,7 @@
 
 EdgeError
 ├── ConfigError          the configuration is wrong; names file, field and what was expected
+├── PushRefusedError     a pushed configuration is not applied; the one before it holds
 └── DiskBufferError      the buffer on disk
     ├── BufferUnusableError   the file cannot be opened or written: rights, directory, disk
     ├── BufferInUseError      another agent holds the file, or it belongs to another edge
@@ -31,6 +32,21 @@ class ConfigError(EdgeError):
         self.file = file
         self.field = field
         self.expected = expected
+
+
+class PushRefusedError(EdgeError):
+    """A pushed configuration is not applied; the one before it holds.
+
+    Attributes:
+        version: of the push, 0 where it could not be read.
+        reason: why.
+    """
+
+    def __init__(self, version: int, reason: str) -> None:
+        """Say why."""
+        super().__init__(f"pushed configuration {version or '?'} is refused: {reason}")
+        self.version = version
+        self.reason = reason
 
 
 class DiskBufferError(EdgeError):

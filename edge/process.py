@@ -16,7 +16,8 @@ from edge.buffer import Buffer, move_aside, new_boot
 from edge.clock import Clock
 from edge.config import check_configs
 from edge.disk import Disk
-from edge.errors import BufferCorruptError, BufferUnusableError, DiskBufferError
+from edge.errors import BufferCorruptError, BufferUnusableError, DiskBufferError, PushRefusedError
+from edge.pushed import recalled
 from edge.waiting import happens
 from park.wire import Event
 
@@ -42,7 +43,7 @@ async def run(configs: Sequence[EdgeConfig], *, stop: asyncio.Event) -> None:
         for config in configs:
             disk, lost = await asyncio.to_thread(open_buffer, config)
             opened.append((disk, lost))
-        agents = [Agent(config, disk) for config, (disk, _) in zip(configs, opened, strict=True)]
+        agents = [_agent(config, disk) for config, (disk, _) in zip(configs, opened, strict=True)]
     except BaseException:
         for disk, _ in opened:
             await disk.close()
@@ -50,6 +51,16 @@ async def run(configs: Sequence[EdgeConfig], *, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         for agent, (disk, lost) in zip(agents, opened, strict=True):
             group.create_task(_keep(agent, disk, lost, stop), name=f"{agent.config.topic.user}: agent")
+
+
+def _agent(config: EdgeConfig, disk: Disk) -> Agent:
+    """Return the agent of a configuration, with what the park pushed last; where that is unusable, with the file's."""
+    try:
+        config, version = recalled(config)
+    except PushRefusedError as error:
+        _log.error("config_not_recalled", edge=config.topic.user, reason=str(error))
+        version = 0
+    return Agent(config, disk, version=version)
 
 
 async def _keep(agent: Agent, disk: Disk, lost: str | None, stop: asyncio.Event) -> None:
@@ -74,7 +85,7 @@ async def _keep(agent: Agent, disk: Disk, lost: str | None, stop: asyncio.Event)
                 failed = None
             except DiskBufferError as error:
                 failed = error
-        agent = Agent(agent.config, disk)
+        agent = Agent(agent.config, disk, version=agent.version)
 
 
 async def _attempt(agent: Agent, disk: Disk, lost: str | None, stop: asyncio.Event) -> DiskBufferError | None:

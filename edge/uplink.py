@@ -31,7 +31,7 @@ from park.errors import PayloadError
 from park.wire import Channel, Event, Status, decode_committed, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from edge.buffer import GivenUp, Stored
     from edge.config import BrokerConfig, EdgeConfig
@@ -63,8 +63,13 @@ class Uplink:
         *,
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
+        on_config: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
-        """Read the password and the certificates; raises `ConfigError` if they are not there."""
+        """Read the password and the certificates; raises `ConfigError` if they are not there.
+
+        `on_config` takes what the park pushes; without it nothing of that sort is asked for.
+        """
+        self._on_config = on_config
         self._config = config
         self._topic = config.topic
         self._disk = disk
@@ -130,6 +135,8 @@ class Uplink:
             metrics.CONNECTIONS.labels(self._label).inc()
             self._log.info("uplink_up", broker=f"{broker.host}:{broker.port}")
             answers = await client.subscribe(str(self._topic.to(Channel.COMMITTED)), qos=1)
+            if self._on_config is not None:
+                await client.subscribe(str(self._topic.to(Channel.CONFIG)), qos=1)
             if any(getattr(answer, "value", answer) >= 128 for answer in answers):
                 self._log.error("watermark_not_granted", reason=f"let {self._label} read its own /committed topic")
             oldest = await self._disk.call(self._buffer.oldest_seq)
@@ -146,7 +153,12 @@ class Uplink:
             await self._farewell(client)
 
     async def _receive(self, client: aiomqtt.Client) -> None:
+        pushed = str(self._topic.to(Channel.CONFIG))
         async for message in client.messages:
+            if str(message.topic) == pushed:
+                if self._on_config is not None and message.payload:  # an empty one only takes the retained one away
+                    await self._on_config(_bytes(message.payload))
+                continue
             try:
                 committed = decode_committed(_bytes(message.payload))
             except PayloadError as error:
