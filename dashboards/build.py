@@ -12,7 +12,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.page import Page
 from dashboards.pages import alerts, carbon, energy, firm, platform, quality, targets, today, waste, water
-from dashboards.words import LOCALES, Locale
+from dashboards.query import SOURCE_TYPE, SOURCE_UID
+from dashboards.words import BAD, LOCALES, PROVISIONAL, Locale, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +61,43 @@ def _text(name: str, locale: Locale) -> str:
             x, y, height = 0, y + height, 0
         place |= {"x": x, "y": y}
         x, height = x + place["w"], max(height, place["h"])
-    lines = [] if name in WITHOUT_ANNOTATIONS else Page(locale, "today").annotations(one_firm=name in ONE_FIRM)
+    lines = [] if name in WITHOUT_ANNOTATIONS else _annotations(Page(locale, "today"), one_firm=name in ONE_FIRM)
     document["annotations"] = {"list": lines}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _annotations(page: Page, *, one_firm: bool) -> list[dict[str, Any]]:
+    """Return what is drawn over every curve: alerts as spans, changes of meters as lines.
+
+    The SDK has no target of a SQL source for them.
+    """
+    kinds = (
+        ("annotation_episodes", Text("重要告警", "Major alerts"), BAD, True),
+        ("annotation_meters", Text("换表与修正", "Meter changes"), PROVISIONAL, True),
+    )
+    found = []
+    for query, name, colour, shown in kinds:
+        sql = page.sql(query)
+        if one_firm:
+            sql = sql.replace("IN ($firm)", "= '$firm'")
+        found.append(
+            {
+                "name": page.say(name),
+                "datasource": {"type": SOURCE_TYPE, "uid": SOURCE_UID},
+                "enable": shown,
+                "hide": False,
+                "iconColor": colour,
+                "target": {
+                    "refId": "Anno",
+                    "datasource": {"type": SOURCE_TYPE, "uid": SOURCE_UID},
+                    "editorMode": "code",
+                    "rawQuery": True,
+                    "format": "table",
+                    "rawSql": sql,
+                },
+            }
+        )
+    return found
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

@@ -14,8 +14,9 @@ from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as parts
 
 from dashboards import words
-from dashboards.query import SOURCE, SOURCE_TYPE, SOURCE_UID, Format, SqlQuery
+from dashboards.query import SOURCE, Format, SqlQuery
 from dashboards.words import COLUMNS, IN_SQL, LANG, STATES, Column, Locale, Text
+from park.factors import load_factors
 from park.indicators import load_catalogue
 from store.queries import queries
 
@@ -273,6 +274,9 @@ class Page:
         elif column.look == "indicator":
             found.append(_property("mappings", [parts.ValueMap(options=self._indicators())]))
             found.append(_property("custom.minWidth", 220))
+        elif column.look == "factor_source":
+            found.append(_property("mappings", [parts.ValueMap(options=_factor_sources())]))
+            found.append(_property("custom.minWidth", 260))
         elif column.look == "hidden":
             # Up to Grafana 11 the first, later the second; each ignores the other.
             found.append(_property("custom.hidden", True))  # noqa: FBT003
@@ -363,38 +367,9 @@ class Page:
             built.current(parts.VariableOption(selected=True, text=["All"], value=["$__all"]))
         return built
 
-    def annotations(self, *, one_firm: bool) -> list[dict[str, Any]]:
-        """Return what is drawn over every curve: alerts as spans, changes of meters as lines.
 
-        The SDK has no target of a SQL source for them.
-        """
-        kinds = (
-            ("annotation_episodes", Text("重要告警", "Major alerts"), words.BAD, True),
-            ("annotation_meters", Text("换表与修正", "Meter changes"), words.PROVISIONAL, True),
-        )
-        found = []
-        for query, name, colour, shown in kinds:
-            sql = self.sql(query)
-            if one_firm:
-                sql = sql.replace("IN ($firm)", "= '$firm'")
-            found.append(
-                {
-                    "name": self.say(name),
-                    "datasource": {"type": SOURCE_TYPE, "uid": SOURCE_UID},
-                    "enable": shown,
-                    "hide": False,
-                    "iconColor": colour,
-                    "target": {
-                        "refId": "Anno",
-                        "datasource": {"type": SOURCE_TYPE, "uid": SOURCE_UID},
-                        "editorMode": "code",
-                        "rawQuery": True,
-                        "format": "table",
-                        "rawSql": sql,
-                    },
-                }
-            )
-        return found
+def _factor_sources() -> dict[str, parts.ValueMappingResult]:
+    return {one.id: parts.ValueMappingResult(text=one.source, index=n) for n, one in enumerate(load_factors().factors)}
 
 
 def _named(indicator: Indicator, locale: Locale) -> str:

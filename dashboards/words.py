@@ -106,7 +106,7 @@ STATES: Final[Mapping[str, tuple[Text, str]]] = {
     "left": (Text("退出", "Left"), UNKNOWN),
 }
 
-Look = Literal["plain", "state", "bar", "hidden", "firm", "target", "wide", "indicator"]
+Look = Literal["plain", "state", "bar", "hidden", "firm", "target", "wide", "indicator", "factor_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,8 @@ class Column:
         name: its heading.
         unit: Grafana's unit.
         look: `state` in words and colour of `STATES`, `bar` a filled cell, `hidden` for links only, `firm` and `target`
-            lead to the page of what is named, `wide` for sentences, `indicator` an id shown by its name.
+            lead to the page of what is named, `wide` for sentences, `indicator` an id shown by its name,
+            `factor_source` an id shown by where the factor is printed.
         colour: of a number in a stat.
         decimals: digits behind the point.
     """
@@ -165,6 +166,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "channel": _plain("渠道", "Channel"),
     "cause": _plain("原因", "Cause"),
     "factor": _plain("折算系数", "Factor"),
+    "factor_source": Column(Text("来源", "Source"), look="factor_source"),
     "note": Column(Text("说明", "Note"), look="wide"),
     "industry": _plain("行业", "Industry"),
     "uscc": _plain("统一社会信用代码", "Unified social credit code"),

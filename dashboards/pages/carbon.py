@@ -69,7 +69,7 @@ def build(locale: Locale) -> Dashboard:
                 "Conversion factors that this year's values of the firms rest on.",
             ),
             "factors",
-            "factor value verified note firms indicators",
+            "factor factor_source value verified note firms indicators",
         ),
         page.series(
             Text("大气污染物", "To the air"), daily, "indicators_summed", unit=TONNE, style="bars",

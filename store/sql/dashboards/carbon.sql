@@ -13,7 +13,7 @@ WHERE v.scope = 'firm' AND v.indicator_id IN ('co2_scope_1', 'co2_scope_2_locati
 
 -- name: factors
 -- Conversion factors that this year's numbers of the chosen firms rest on, as their lineage names them.
-SELECT n.factor, n.value, n.verified, n.note, count(DISTINCT v.firm_id) AS firms,
+SELECT n.factor, n.factor AS factor_source, n.value, n.verified, n.note, count(DISTINCT v.firm_id) AS firms,
        array_to_string(array_agg(DISTINCT v.indicator_id), ', ') AS indicators
 FROM greenpark.indicator_value AS v
 JOIN greenpark.park AS k USING (park_id)
@@ -27,8 +27,8 @@ WHERE v.scope = 'firm' AND v.grain = 'year' AND k.code = '$park' AND f.code IN (
     AND v.indicator_id IN ('comprehensive_energy_equivalent', 'comprehensive_energy_equal', 'co2_scope_1', 'co2_scope_2_location',
                            'co2_scope_2_national')
     AND v.period = date_trunc('year', $__timeTo()::timestamptz, k.time_zone)
-GROUP BY 1, 2, 3, 4
-ORDER BY 5 DESC, 1
+GROUP BY 1, 2, 3, 4, 5
+ORDER BY 6 DESC, 1
 
 -- name: gauges
 -- Newest readings of analysers at stacks and outfalls; what the analyser marks as invalid is not shown as a value.
