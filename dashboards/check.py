@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from dashboards.build import PARK_ONLY, parsed
+from dashboards.build import FOLDER, PARK_ONLY, parsed
 from dashboards.errors import DashboardError
-from dashboards.lint import Statement, lint_dashboard, queries_of, range_of, variables_of
+from dashboards.lint import Statement, lint_dashboard, lint_provisioning, queries_of, range_of, variables_of
 from dashboards.macros import Variable, View, expand, substitute
 from store.browse import acquired, acting_as
 from store.pool import open_pool
@@ -105,6 +105,7 @@ async def check(url: str, *, now: datetime | None = None, days: int | None = Non
     }
     for path, document in documents.items():
         report.lint += [f"{path}: {finding}" for finding in lint_dashboard(document, views[path])]
+    report.lint += [f"provisioning: {finding}" for finding in lint_provisioning(FOLDER.parent / "provisioning")]
     async with open_pool(url, application="greenpark dashboards", min_size=0, max_size=2, read_only=True) as pool:
         tenants = await tenants_of(pool)
         if not tenants:

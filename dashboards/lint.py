@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import yaml
+
 from dashboards.errors import DashboardError
 from dashboards.macros import Variable, View, expand, substitute
 from dashboards.query import SOURCE_TYPE, SOURCE_UID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 PANELS: Final = frozenset({"stat", "table", "timeseries", "gauge", "bargauge", "barchart", "piechart", "state-timeline",
                            "status-history", "histogram", "heatmap", "text", "row"})  # fmt: skip
@@ -184,6 +187,19 @@ def _of_sql(sql: str, many: Mapping[str, bool]) -> Iterator[str]:
             yield f"{table}: a tenant reads the view tenant_… instead"
     if _BY_THE_DAY & set(tables) and "interval '1 day'" not in sql:
         yield "readings and buckets only for a day; longer ranges read the roll-ups"
+
+
+def lint_provisioning(folder: Path) -> list[str]:
+    """Return what is wrong with the provisioning files below `folder`, each finding with its file."""
+    found = []
+    for kind, lint in (("datasources", lint_datasources), ("dashboards", lint_providers)):
+        for file in sorted((folder / kind).glob("*.yaml")):
+            try:
+                document = yaml.safe_load(file.read_text("utf-8"))
+                found += [f"{kind}/{file.name}: {finding}" for finding in lint(document)]
+            except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+                found.append(f"{kind}/{file.name}: cannot be read: {type(error).__name__} {error}")
+    return found
 
 
 def lint_datasources(document: Mapping[str, Any]) -> list[str]:

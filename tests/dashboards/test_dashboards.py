@@ -14,7 +14,7 @@ import yaml
 from dashboards import check as checker
 from dashboards import words
 from dashboards.build import DASHBOARDS, FOLDER, documents, parsed, stale, write
-from dashboards.lint import lint_dashboard, lint_datasources, lint_providers, queries_of
+from dashboards.lint import lint_dashboard, lint_datasources, lint_providers, lint_provisioning, queries_of
 from dashboards.macros import View
 from park.errors import UnitError
 from park.units import CARRIERS, consumed_unit, conversion
@@ -186,8 +186,15 @@ def test_provisioning_is_sound() -> None:
     assert {Path(p["options"]["path"]).name for p in providers["providers"]} == built
 
 
-def test_the_provisioning_lint_sees_faults() -> None:
-    """A database left out, a password in the open, an address with a scheme."""
+def test_the_provisioning_lint_sees_faults(tmp_path: Path) -> None:
+    """A database left out, a password in the open, an address with a scheme; a file that is no YAML or another one."""
+    assert lint_provisioning(PROVISIONING) == []
+    (tmp_path / "datasources").mkdir()
+    for name, text in (("a.yaml", "{"), ("b.yaml", "datasources: 7"), ("c.yaml", "")):
+        (tmp_path / "datasources" / name).write_text(text)
+    assert [finding.partition(":")[0] for finding in lint_provisioning(tmp_path)] == [
+        "datasources/a.yaml", "datasources/b.yaml", "datasources/c.yaml",
+    ]  # fmt: skip
     bad = {
         "apiVersion": 1,
         "datasources": [{"name": "x", "url": "http://h/x", "secureJsonData": {"password": "hunter2"}}],
