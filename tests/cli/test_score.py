@@ -77,8 +77,9 @@ async def test_a_platform_that_is_right_has_no_marks_against_it(held: Any, truth
     assert score.readings.expected > 10_000
     assert score.error_ppm_max == 0
     assert sum(p.wrong_state + p.wrong_quantity for p in score.points) == 0
-    assert score.indicators.compared >= 40
-    assert (score.indicators.error_max, score.indicators.undefined_wrong) == (0, 0)
+    assert score.indicators.compared >= 700
+    assert score.indicators.error_max < 1e-12, "sums in another order differ in the last digit"
+    assert score.indicators.undefined_wrong == 0
 
 
 @pytest.mark.stack
@@ -245,7 +246,7 @@ def test_a_written_stream_is_the_same_every_time_and_can_be_marked_from_its_file
         texts.append(file.read_bytes())
         assert messages == len(texts[-1].splitlines()) - 1
     assert texts[0] == texts[1]
-    built, _ = _built(str(file), None)
+    built, *_ = _built(str(file), None)
     whole = stream.build(scenario("network"))
     assert built.digest() == whole.digest()
     assert np.array_equal(built.truth.micro, whole.truth.micro)
