@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from alerts.addresses import new_key, read_key, seal
 from alerts.errors import StartError
+from alerts.notices import trial
 from alerts.process import run
+from park.calendar import zone
 from park.errors import DataFileError
+from store import duty, outbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from .conftest import Receiver, World
 
 pytestmark = pytest.mark.stack
+SHANGHAI = zone("Asia/Shanghai")
 
 RULE = """
 [[rule]]
@@ -88,6 +93,39 @@ async def test_from_a_notification_to_the_receiver_and_over_a_lost_database(
         stop.set()
         await asyncio.wait_for(process, 5)
     assert [body["firm"]["code"] for _, _, body in receiver.requests] == ["a", "b"]
+
+
+async def test_a_test_message_and_a_digest_go_the_way_of_alerts(
+    world: World, receiver: Receiver, tmp_path: Path
+) -> None:
+    """The running process sends what a command put there and what is due by the clock, to a sealed address."""
+    key_file, rules_file = tmp_path / "address.key", tmp_path / "rules.toml"
+    key_file.write_text(new_key())
+    rules_file.write_text("")
+    person = await world.recipient(seal(f"{receiver.url}/duty?token=SECRET", read_key(key_file)))
+    now = datetime.now(UTC)
+    await duty.subscribe(world.connection, person, "daily", (now.astimezone(SHANGHAI) - timedelta(hours=1)).time(), 1)
+    await world.connection.execute("UPDATE digest_subscription SET since = '2020-01-01'")
+    await outbox.enqueue_other(
+        world.connection,
+        recipient_id=person,
+        kind="test",
+        severity="info",
+        dedupe_key="test/1",
+        body=trial("duty office", "p", "en"),
+        due=now,
+        expires=now + timedelta(minutes=5),
+    )
+    settings = replace(world.settings, rules_file=rules_file, address_key_file=key_file)
+    stop = asyncio.Event()
+    process = asyncio.create_task(run(settings, stop=stop))
+    try:
+        await receiver.until(lambda: len(receiver.accepted) == 2, 15)
+    finally:
+        stop.set()
+        await asyncio.wait_for(process, 5)
+    assert {path for path, _, _ in receiver.requests} == {"/duty?token=SECRET"}
+    assert sorted(body["kind"] for _, _, body in receiver.requests) == ["digest", "test"]
 
 
 async def test_it_does_not_start_on_a_wrong_rule_or_without_a_database(world: World, tmp_path: Path) -> None:
