@@ -56,6 +56,37 @@ def score(
 
 
 @app.command()
+def quiet(
+    firms: Annotated[int, typer.Option(help="Firms of the park: the shipped trades in turn.", min=1, max=999)] = 100,
+    days: Annotated[int, typer.Option(help="Days in which nothing goes wrong.", min=1, max=365)] = 30,
+    start: Annotated[str, typer.Option(help="First day.")] = "2026-04-07",
+    seed: Annotated[int | None, typer.Option(help="Of the noise.")] = None,
+    var: Annotated[Path, typer.Option("--var", help="The stack it starts lives in VAR/score.")] = Path("var"),
+    json_output: Json = False,
+) -> None:
+    """Run a park in which nothing goes wrong and count the alerts: each is false.
+
+    Exit status 1 where a firm has more than one.
+    """
+    from datetime import date  # noqa: PLC0415
+
+    from cli.score.quiet import run_quiet  # noqa: PLC0415
+
+    found = asyncio.run(run_quiet(firms, days, date.fromisoformat(start), var.resolve(), seed=seed))
+    if json_output:
+        print(msgspec.json.encode(found).decode())
+    else:
+        print(
+            f"{found.firms} firms, {found.days} days: {found.false} false alerts ({found.per_firm:.3f} per firm, at "
+            f"most {found.worst_firm} at one), {found.retracted} taken back"
+        )
+        for line in found.episodes:
+            print(f"  {line}")
+    if found.worst_firm > 1:
+        raise typer.Exit(1)
+
+
+@app.command()
 def write(
     scenario: Annotated[str, typer.Argument(help="A shipped scenario, or a scenario's YAML file.")],
     out: Annotated[Path, typer.Option(help="Directory for NAME.jsonl and NAME.truth.npz.")] = Path(),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LEAST_INTERVAL_S: Final = 300
 """Silence is counted in quarter hours: a point read every second is not silent after ten of them."""
+_STOPPED: Final = 3
 _KNOWN_HOURS: Final = 24
 """Hours that must have been seen before a standstill says anything."""
 _STEPS: Final = {"reset": Step.HELD_RESET, "implausible": Step.HELD_IMPLAUSIBLE}
@@ -146,6 +147,11 @@ def frozen(rule: Frozen, frame: Frame) -> Values:
     share = stood / np.maximum(seen, 1)
     enough = seen >= _KNOWN_HOURS
     value = np.where(run > 0, np.where(enough, np.where(share <= rule.still_share, run, 0.0), np.nan), 0.0)
+    # Where several of a firm's meters stand still together, the firm has stopped: that is no dead meter.
+    for firm_id in np.unique(frame.points.firm_id[rows]).tolist():
+        mine = np.flatnonzero(frame.points.firm_id[rows] == firm_id)
+        stopped = (run[mine] > 0).sum(axis=0) >= _STOPPED
+        value[np.ix_(mine, np.flatnonzero(stopped))] = 0.0
     value[~measured] = np.nan
     return per_point(frame, rows, value.astype(np.float64), ledger=hours, span_us=HOUR_US)
 

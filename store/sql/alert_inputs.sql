@@ -118,7 +118,13 @@ ORDER BY e.parent_id, e.point_id
 SELECT point_id, loss_share FROM point_node WHERE point_id = ANY ($1::int[]) AND loss_share > 0
 
 -- name: limits
+-- Permits of outlets stand in the park document, in days of the park's zone.
 SELECT point_id, kind, value, source_zh, source_en, valid_from, valid_to FROM point_limit WHERE point_id = ANY ($1::int[])
+UNION ALL
+SELECT l.point_id, 'emission_hourly', l.hourly, l.source, l.source,
+       l.valid_from::timestamp AT TIME ZONE k.time_zone, l.valid_to::timestamp AT TIME ZONE k.time_zone
+FROM emission_limit AS l JOIN point AS p USING (point_id) JOIN park AS k USING (park_id)
+WHERE l.point_id = ANY ($1::int[])
 ORDER BY point_id, kind, valid_from
 
 -- name: set_limit
