@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from park.following import TargetSetting  # noqa: TC001  (msgspec resolves annotations)
 from park.membership import GroupDefinition, MembershipDefinition  # noqa: TC001  (msgspec resolves annotations)
 from simulators.business import PLAIN, DeflatorSpec, Reporting
 from simulators.firms import Amount, Name, Section, Stop
@@ -50,6 +51,7 @@ class ParkSpec(Section, frozen=True, kw_only=True):
     name_en: Name
     description: str = ""
     target_packs: tuple[str, ...] = ()
+    target_settings: tuple[TargetSetting, ...] = ()
     zones: tuple[ZoneSpec, ...] = ()
     groups: tuple[GroupDefinition, ...] = ()
     deflators: tuple[DeflatorSpec, ...] = ()

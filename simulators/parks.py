@@ -23,6 +23,7 @@ from park.definition import (
 )
 from park.errors import UnitError
 from park.figures import Deflator, ProductSource
+from park.following import TargetSetting  # noqa: TC001  (msgspec resolves annotations)
 from park.graph import Role
 from park.membership import GroupDefinition, MembershipDefinition  # noqa: TC001  (msgspec resolves annotations)
 from park.points import Kind
@@ -147,6 +148,7 @@ class SimulatedPark:
     firms: tuple[SimulatedFirm, ...]
     groups: tuple[GroupDefinition, ...] = ()
     deflators: tuple[Deflator, ...] = ()
+    target_settings: tuple[TargetSetting, ...] = ()
 
     def firm(self, code: str) -> SimulatedFirm:
         """Return the firm with this code, or raise `UnknownName`."""
@@ -163,6 +165,7 @@ class SimulatedPark:
             name_zh=self.name_zh,
             name_en=self.name_en,
             target_packs=list(self.target_packs),
+            target_settings=list(self.target_settings),
             zones=list(self.zones),
             groups=list(self.groups),
             firms=[_firm_definition(firm) for firm in self.firms],
@@ -225,6 +228,7 @@ def load_park(text: str, file: str, seed: int, *, origin: datetime = ORIGIN) -> 
         tuple(firms),
         spec.groups,
         deflators,
+        spec.target_settings,
     )
 
 
