@@ -18,10 +18,10 @@ import structlog
 from alerts import message, metrics, readers, routing
 from alerts.engine import FINISHED, Progress, State, Transition, confirms, disproved, finish, is_lapse, lasting, step
 from alerts.history import evaluate_waiting
-from alerts.kinds import Demand, IndicatorWindow, Rate, is_live
+from alerts.kinds import Demand, EdgeState, IndicatorWindow, Rate, is_live
 from alerts.rules import ActiveRule, from_body, to_body
 from alerts.telling import tell
-from store import episodes
+from store import alert_inputs, episodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,7 +112,6 @@ async def evaluate(
         memory.looked = {cause: looked - late for cause, looked in memory.looked.items()}
     active, unreadable = await active_rules(connection, now)
     earliest = now - timedelta(seconds=settings.catch_up_s)
-    past = await evaluate_waiting(connection, settings, active, now, park_ids)
     watched: dict[str, tuple[ActiveRule, Subject]] = {}
     for entry in (entry for entry in active if is_live(entry.rule)):
         rule = entry.rule
@@ -142,11 +141,22 @@ async def evaluate(
         if park_ids is None:
             known = {entry.rule.id for entry in active} | unreadable
             done.transitions += await _abandon(connection, watched, active, known)
+    if sweep:
+        await _watch_gateways(connection, active, now)
+    past = await evaluate_waiting(connection, settings, active, now, park_ids)
     done.subjects += past.firms + past.parks
     done.transitions += past.transitions
     for _, state in done.transitions:
         metrics.TRANSITIONS.labels(state.value).inc()
     return done
+
+
+async def _watch_gateways(connection: Connection, active: Sequence[ActiveRule], now: datetime) -> None:
+    """Have firms looked at whose gateway is away: nothing comes from there that would say so again."""
+    ids = [e.rule.id for e in active if isinstance(e.rule, EdgeState) and e.rule.what == "offline"]
+    for row in await alert_inputs.rows(connection, "away", ids) if ids else ():
+        if row["since"] <= now:
+            await alert_inputs.mark(connection, [row["firm_id"]], row["since"])
 
 
 def progress_of(row: EpisodeRow) -> Progress:

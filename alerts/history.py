@@ -25,7 +25,7 @@ from store import alert_inputs as stored
 from store import episodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from alerts.engine import State
@@ -96,7 +96,9 @@ async def _firms(
         park, firms = await loading.firms_of(connection, sorted(marks), now)
         points = await loading.points_of(connection, sorted(marks))
         reached = await stored.progress(connection, sorted(marks))
-        groups, evaluated = _groups(points, marks, reached, now)
+        away = {row["firm_id"] for row in await stored.rows(connection, "offline", sorted(marks))}
+        oldest_us = to_us(now) - int(settings.history_days * 86_400e6)
+        groups, evaluated = _groups(points, marks, reached, now, away, oldest_us // BUCKET_US * BUCKET_US)
         for group in groups:
             await _group(connection, settings, rules, park, firms, points, group, now, done)
         await stored.set_progress(connection, evaluated)
@@ -104,9 +106,17 @@ async def _firms(
 
 
 def _groups(
-    points: Points, marks: Mapping[int, datetime], reached: Mapping[int, datetime], now: datetime
+    points: Points,
+    marks: Mapping[int, datetime],
+    reached: Mapping[int, datetime],
+    now: datetime,
+    away: Collection[int],
+    oldest_us: int,
 ) -> tuple[list[_Group], dict[int, datetime]]:
-    """Return which firms are looked at over which time, and how far each will have been evaluated."""
+    """Return which firms are looked at over which time, and how far each will have been evaluated.
+
+    Event time goes as far as a firm's newest reading; where a gateway is away nothing would move it: there it is now.
+    """
     steady: list[int] = []
     groups: list[_Group] = []
     evaluated: dict[int, datetime] = {}
@@ -117,11 +127,13 @@ def _groups(
         newest_us = int(clock[mine].max()) if mine.any() else NEVER
         before = reached.get(firm_id)
         # Edges speak and are silent also where no meter does: then the mark itself says how far the firm has come.
-        until_us = max(newest_us, min(to_us(mark) + BUCKET_US, to_us(now))) // BUCKET_US * BUCKET_US
+        told_us = to_us(now) if firm_id in away else min(to_us(mark) + BUCKET_US, to_us(now))
+        until_us = max(newest_us, told_us) // BUCKET_US * BUCKET_US
         since_us = to_us(mark) // BUCKET_US * BUCKET_US
         if before is not None:
             since_us = min(since_us, to_us(before))
             until_us = max(until_us, to_us(before))
+        since_us = max(since_us, oldest_us)
         evaluated[firm_id] = from_us(until_us)
         if until_us <= since_us:
             continue  # the quarter hour is still running

@@ -20,6 +20,8 @@ class AlertsSettings:
         late_s: how late readings may come and still be looked at by the rules that read them directly; indicator rows
             are looked at over the whole of `catch_up_s` in each pass.
         catch_up_s: how far back in event time samples are looked for, also after a stop.
+        history_days: how far back late and corrected data, and what a stop has missed, are still judged by rules folded
+            over event time; what is older stands as it is.
         review_s: how long a resolved episode can still be retracted.
         deliver_every_s: how often to look for due messages when nobody rang.
         in_flight: how many messages are on their way at once, one per recipient.
@@ -46,6 +48,7 @@ class AlertsSettings:
     sweep_every_s: float = 30.0
     late_s: float = 300.0
     catch_up_s: float = 3600.0
+    history_days: float = 35.0
     review_s: float = 172_800.0
     deliver_every_s: float = 1.0
     in_flight: int = 32

@@ -116,8 +116,12 @@ async def _run(
     days = (time.time() - truth.bucket_us[0] / 1e6) / 86_400
     await machine.start_room("ingest", ready="greenpark_ingest_connected")
     await machine.start_room("streams", GREENPARK_STREAMS_FINE_HOURS=str(int(days * 24) + 24))
-    # Its days are long over: whom they would have been told to is marked all the same.
-    await machine.start_room("alerts", GREENPARK_ALERTS_NEWS_S=str((days + 2) * 86_400))
+    # Its days are long over: they are judged, and whom they would have been told to is marked, all the same.
+    await machine.start_room(
+        "alerts",
+        GREENPARK_ALERTS_HISTORY_DAYS=str(days + 2),
+        GREENPARK_ALERTS_NEWS_S=str((days + 2) * 86_400),
+    )
     steps.done("stack")
     steps.begin("sending", total=len(built.deliveries))
     await send(built.deliveries, passwords, port=machine.broker.port, progress=steps.advance)

@@ -180,3 +180,6 @@ SELECT firm_id FROM firm WHERE park_id = $1 ORDER BY firm_id
 
 -- name: parks_by_code
 SELECT park_id FROM park WHERE $1::text IS NULL OR code = $1 ORDER BY park_id
+
+-- name: offline
+SELECT DISTINCT firm_id FROM edge_status WHERE firm_id = ANY ($1::int[]) AND NOT online
