@@ -50,7 +50,8 @@ def level(
     if low is not None and high is not None:
         width_zh = f"（{number(low)}–{number(high)}）"
         width_en = f" ({number(low)} to {number(high)})"
-    wanted = target.target_year if year is None or year >= target.target_year else year
+    same = year is None or year >= target.target_year or goal == target.value
+    wanted = target.target_year if same or year is None else year
     shown = target.value if target.value is not None and wanted == target.target_year else goal
     last_zh = last_en = ""
     if wanted != target.target_year:
