@@ -146,7 +146,7 @@ def compile_lines(
         return above, wire(indicator.denominator, of, registry, on=on, region=region, of_point=of_point)
 
     for indicator in indicators:
-        if indicator.reports:
+        if indicator.reports and not indicator.free:
             continue
         if Scope.FIRM in indicator.scopes:
             wired.append((indicator, None, *both(indicator, sources, of_point=False)))

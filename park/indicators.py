@@ -149,6 +149,12 @@ class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         found = [term.reported for term in self.numerator + self.denominator if term.reported is not None]
         return tuple(dict.fromkeys(found))
 
+    @cached_property
+    def free(self) -> bool:
+        """Tell whether a firm that reports nothing has a value all the same: all that is reported is optional."""
+        terms = [term for term in self.numerator + self.denominator if term.reported is not None]
+        return bool(terms) and all(term.optional for term in terms)
+
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All indicators, and the version of the file they came from."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from park.business import KINDS, InputKind, PriceBasis, price_base_year, report_period, waste_of
+from park.figures import Figure
 from park.reasons import Undefined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from park.figures import Book, Figure
+    from park.figures import Book
     from park.indicators import Indicator, Reported, Term
 
 
@@ -68,6 +69,13 @@ def _figures(
         # Of several instruments those that were not reported are none; whether any had to be, the term says.
         if not (wanted.keys and figure.reason is Undefined.NOT_REPORTED):
             found.append(figure)
+    if (
+        term.optional
+        and all(figure.reason is Undefined.NOT_REPORTED for figure in found)
+        and any((name.kind, name.period.start.year) == (kind, start.year) for name in book.counted)
+    ):
+        # Who reports this in a year, reports it for the whole of it: what lacks is missing, and not none.
+        found = [Figure(kind, "", None, term.unit or "", start, start, Undefined.MONTHS_MISSING, str(kind))]
     return tuple(found)
 
 

@@ -158,9 +158,12 @@ async def year_values(connection: Connection, subject: str, year: int) -> dict[s
     return {row["indicator_id"]: (row["value"], row["reason"]) for row in rows}
 
 
-async def reporting(connection: Connection, firm_ids: Sequence[int]) -> set[int]:
-    """Return those of some firms that have reported anything."""
-    return {row[0] for row in await connection.fetch(queries("indicators")["reporting"], list(firm_ids))}
+async def reporting(connection: Connection, firm_ids: Sequence[int]) -> dict[int, dict[int, set[str]]]:
+    """Return which kinds of inputs some firms have reported, by firm and year."""
+    found: dict[int, dict[int, set[str]]] = {}
+    for row in await connection.fetch(queries("indicators")["reporting"], list(firm_ids)):
+        found.setdefault(row["firm_id"], {}).setdefault(row["year"], set()).add(row["kind"])
+    return found
 
 
 async def lacking(

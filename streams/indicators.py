@@ -28,7 +28,7 @@ from streams.programs import BUCKET, firm_program
 from streams.table import Span, Table, span_at, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -90,6 +90,7 @@ async def evaluate_firms(connection: Connection, work: Sequence[Work], *, now: d
         ids = [source.point_id for found in sources.values() for source in found]
         table = await table_of(connection, keys, ids)
         fresh = await _fresh(connection, work)
+        kinds = await store.reporting(connection, [each.firm_id for each in work])
     with stage("indicators.demand"):
         demands = await _demands(connection, work, sources)
         outlets = await compliance.find(connection, [(each.firm_id, each.tz, each.spans) for each in work])
@@ -98,11 +99,12 @@ async def evaluate_firms(connection: Connection, work: Sequence[Work], *, now: d
         for each in work:
             told = each.causes == {READING} and each.firm_id not in fresh
             derived = _Derived(demands[each.firm_id], outlets[each.firm_id])
-            out += _of_firm(each, tuple(sources[each.firm_id]), table, derived, now, told=told)
+            own, of_year = tuple(sources[each.firm_id]), kinds.get(each.firm_id, {})
+            out += _of_firm(each, own, table, derived, now, told=told, of_year=of_year)
     with stage("indicators.reported"):
         wanted = [(each, _reported(each, fresh, now)) for each in work]
         some = [(each, spans) for each, spans in wanted if spans]
-        out += await reported.evaluate_reported(connection, some, sources, table, now=now) if some else []
+        out += await reported.evaluate_reported(connection, some, sources, table, kinds, now=now) if some else []
     with stage("indicators.write"):
         changed = await store.write_staged(connection, out)
     spans = {(each.firm_id, span.grain, span.start): span for each in work for span in each.spans}
@@ -174,7 +176,14 @@ class _Derived:
 
 
 def _of_firm(
-    work: Work, sources: tuple[PointSource, ...], table: Table, derived: _Derived, now: datetime, *, told: bool
+    work: Work,
+    sources: tuple[PointSource, ...],
+    table: Table,
+    derived: _Derived,
+    now: datetime,
+    *,
+    told: bool,
+    of_year: Mapping[int, Collection[str]],
 ) -> list[str]:
     """Return the lines to write of one firm; `told`: what it has no points for was said before."""
     factors = load_factors()
@@ -186,7 +195,7 @@ def _of_firm(
         ready = firm_program((*sources, *derived.sources), spans[0].start.astimezone(work.tz).date())
         moved = _quantities(sources, table, spans, derived, now)
         keys = [(span.grain, span.start, span.end <= now) for span in spans]
-        out += lines.lines(work, ready, run(ready.program, moved), moved, keys, told=told)
+        out += lines.lines(work, ready, run(ready.program, moved), moved, keys, told=told, reported=of_year)
     return out
 
 

@@ -17,7 +17,7 @@ from park.reasons import Undefined
 from streams.programs import based, basis_of, lineage_head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from park.evaluation import Program, Quantities, Values
@@ -44,10 +44,12 @@ def lines(
     keys: Sequence[tuple[str, datetime, bool]],
     *,
     told: bool = False,
+    reported: Mapping[int, Collection[str]] | None = None,
 ) -> list[str]:
     """Return what to write of a firm's values; `keys` are grain, start and whether it has ended, of each column.
 
-    What the firm has no points for is said once a year; with `told` it was.
+    What the firm has no points for is said once a year; with `told` it was. `reported` is what the firm reported of, by
+    year: indicators that can do without reports are `streams.reported`'s business in a year that has some.
     """
     program: Program = ready.program
     head = f"{work.park_id}\t{work.firm_id}\t"
@@ -59,6 +61,10 @@ def lines(
         if absent and not over:
             grains = frozenset() if told else grains & {"year"}
         columns = [k for k, (grain, *_) in enumerate(places) if grain in grains]
+        if line.indicator.free and reported:
+            kinds = {report.kind.value for report in line.indicator.reports}
+            years = [keys[k][1].astimezone(work.tz).year for k in columns]
+            columns = [k for k, year in zip(columns, years, strict=True) if kinds.isdisjoint(reported.get(year, ()))]
         if not columns:
             continue
         subject = f"firm\t{work.firm_id}" if line.subject_id is None else f"point\t{line.subject_id}"

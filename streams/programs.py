@@ -57,9 +57,17 @@ def _ready(sources: tuple[PointSource, ...], era: int) -> Ready:
         program,
         tuple(map(_grains, program.lines)),
         tuple(_absent(program, k) for k in range(len(program.lines))),
-        tuple(lineage_head(line.factors, line.points, line.ignored, line.product) for line in program.lines),
+        tuple(map(_lineage, program.lines)),
         tuple(basis_of(line.factors, line.product, None) for line in program.lines),
     )
+
+
+def _lineage(line: Line) -> str:
+    head = lineage_head(line.factors, line.points, line.ignored, line.product)
+    if not line.indicator.free:
+        return head
+    unreported = [" ".join([report.kind, *report.keys]) for report in line.indicator.reports]
+    return f'{head}, "unreported": {json.dumps(unreported)}'
 
 
 def _grains(line: Line) -> frozenset[str]:

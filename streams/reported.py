@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Final
 
@@ -12,13 +13,12 @@ from park.indicators import Indicator, Scope, load_catalogue
 from park.ratios import Amount, Ratio, evaluate
 from park.reasons import Undefined
 from park.reports import cut_day, figures_for, months_between
-from store import indicators as store
 from store.business import book_of
 from streams.lines import ratio_line
 from streams.table import span_at, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from park.evaluation import PointSource
@@ -37,25 +37,34 @@ async def evaluate_reported(
     work: Sequence[tuple[Work, Sequence[Span]]],
     sources: Mapping[int, Sequence[PointSource]],
     table: Table,
+    kinds: Mapping[int, Mapping[int, Collection[str]]],
     *,
     now: datetime,
 ) -> list[str]:
-    """Return the lines to write of firms, for the months and years given with each."""
+    """Return the lines to write of firms, for the months and years given with each; `kinds` they reported, by year."""
     out: list[str] = []
-    with_book = await store.reporting(connection, [each.firm_id for each, _ in work])
     for each, spans in work:
         today = now.astimezone(each.tz).date()
         days = [span.start.astimezone(each.tz).date() for span in spans]
         points, book = sources[each.firm_id], Book({})
         months: Mapping[datetime, Sequence[Amount]] = {}
-        if each.firm_id in with_book:
+        if each.firm_id in kinds:
             first, last = min(days), max(span.end.astimezone(each.tz).date() for span in spans)
             book = await book_of(connection, each.firm_id, first, last)
             months = await _months(connection, points, [s for s in spans if s.grain == "year"], each.tz, now)
         for span, start in zip(spans, days, strict=True):
-            whole = table.amounts(points, span, now)
+            of_year = kinds.get(each.firm_id, {}).get(start.year, ())
+            whole = table.amounts(points, span, now) if of_year else ()
             for indicator in _indicators(span.grain):
-                ratio = _ratio(indicator, each, span, start, (whole, months), book, today)
+                if indicator.free and not any(report.kind.value in of_year for report in indicator.reports):
+                    continue
+                if of_year:
+                    ratio = _ratio(indicator, each, span, start, (whole, months), book, today)
+                else:
+                    ratio = _nothing(indicator, each.firm_id)
+                if ratio.reason is not None:
+                    # Nobody comes back to a sum that has no other side: it would stand there and grow old.
+                    ratio = replace(ratio, numerator=None, denominator=None, coverage=0.0)
                 out.append(
                     ratio_line(
                         ratio,
@@ -96,6 +105,23 @@ def _ratio(
     if span.grain == "year" and start < cut < end:
         used = _added([months.get(_midnight(month, work.tz), ()) for month in months_between(start, cut)])
     return evaluate(indicator, used, load_factors(), on=start, subject_id=work.firm_id, figures=figures)
+
+
+def _nothing(indicator: Indicator, firm_id: int) -> Ratio:
+    """Return the value of a firm that reported nothing in a year."""
+    return Ratio(
+        indicator_id=indicator.id,
+        subject_id=firm_id,
+        numerator=None,
+        denominator=None,
+        divides=bool(indicator.denominator),
+        scale=indicator.scale,
+        unit=indicator.unit.replace("{product}", "product"),
+        reason=Undefined.NOT_REPORTED,
+        coverage=0.0,
+        estimated_share=0.0,
+        form=indicator.form,
+    )
 
 
 def _midnight(day: date, tz: ZoneInfo) -> datetime:

@@ -65,9 +65,9 @@ SELECT EXISTS (SELECT FROM park AS k WHERE k.code = $1 AND ($2::text IS NULL
     OR EXISTS (SELECT FROM firm AS f WHERE f.park_id = k.park_id AND f.code = $2)))
 
 -- name: reporting
--- Those of some firms that have reported anything.
-SELECT firm_id FROM unnest($1::int[]) AS w (firm_id)
-WHERE EXISTS (SELECT FROM business_input AS b WHERE b.firm_id = w.firm_id)
+-- What some firms have reported anything of, and in which year.
+SELECT DISTINCT firm_id, kind, extract(year FROM period)::int AS year FROM business_input
+WHERE firm_id = ANY ($1::int[]) AND amount IS NOT NULL
 
 -- name: values_of_subjects
 -- What is written now about some subjects in some periods of one grain.
@@ -148,8 +148,8 @@ WHERE NOT EXISTS (
         AND v.period = w.period AND (v.lineage ->> 'catalogue')::int = $4)
 
 -- name: lock_firms
--- Of some firms those whose one worker this transaction becomes. 1 is the key space of firms.
-SELECT firm_id FROM unnest($1::int[]) AS w (firm_id) WHERE pg_try_advisory_xact_lock(1, firm_id)
+-- Of some firms those whose one worker this transaction becomes. 7 is the key space of firms' values.
+SELECT firm_id FROM unnest($1::int[]) AS w (firm_id) WHERE pg_try_advisory_xact_lock(7, firm_id)
 
 -- name: take_values_of
 WITH taken AS (DELETE FROM dirty_firm WHERE firm_id = ANY ($1::int[]) RETURNING firm_id, grain, period, cause, since)

@@ -20,7 +20,7 @@ from park.units import CARRIERS
 ON = date(2024, 6, 1)
 DAY_S = 86_400.0
 CATALOGUE = load_catalogue()
-METERED = tuple(i for i in CATALOGUE.indicators if not i.reports)
+METERED = tuple(i for i in CATALOGUE.indicators if not i.reports or i.free)
 UNITS = {
     "energy": "MWh",
     "volume": "m3",

@@ -355,3 +355,38 @@ def test_a_limit_is_for_concentrations_and_limits_do_not_overlap() -> None:
         )
         with pytest.raises(DataFileError, match=says):
             load_definition(text, "p.yaml")
+
+
+async def test_a_total_that_needs_no_report_follows_the_readings(world) -> None:
+    """CO2 of scopes 1 and 2 of the running year is that of its electricity after every pass, not of the first one."""
+    start = period("day", datetime.now(UTC) - timedelta(days=1), CQ).start
+    year = period("year", start, CQ).start
+    await world.read("a", "E", [start + timedelta(hours=k) for k in range(4)], [0.0, 1.0, 2.0, 3.0])
+    await world.compute()
+    for n in (4, 5):
+        await world.read("a", "E", [start + timedelta(hours=n)], [float(n)])
+        await world.compute()
+        total = await row(world, "co2_total_location", "year", year)
+        power = await row(world, "electricity_use", "year", year)
+        assert power["numerator"] == pytest.approx(10.0 * n)
+        assert total["numerator"] == pytest.approx(10.0 * n * total["lineage"]["factors"][0]["value"])
+        assert total["lineage"]["unreported"] == ["process_material"]
+
+
+async def test_who_reports_raw_material_has_no_total_of_a_month_without_it(world) -> None:
+    """Nothing reported for the newest month is missing, not none: it does not turn into a smaller total."""
+    starts = [
+        each.start for each in periods("month", period("year", datetime.now(UTC), CQ).start, datetime.now(UTC), CQ)
+    ]
+    if len(starts) < 2:
+        pytest.skip("in January there is no month of this year to report")
+    await daily_readings(world, "a", starts[-2:], 1.0)
+    firm_id = await world.connection.fetchval("SELECT firm_id FROM firm WHERE code = 'a'")
+    firm = await business.reporting_firm(world.connection, firm_id)
+    name = InputName(InputKind.PROCESS_MATERIAL, parse_report_period(f"{starts[-2].astimezone(CQ):%Y-%m}"), "limestone")
+    await business.enter(world.connection, firm, [BusinessInput(name, 10, "t", author="t")], now=datetime.now(UTC))
+    await world.compute()
+    before = await row(world, "co2_total_location", "month", starts[-2])
+    assert before["value"] > 4_397
+    newest = await row(world, "co2_total_location", "month", starts[-1])
+    assert newest is None or newest["value"] is None
