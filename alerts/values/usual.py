@@ -209,7 +209,8 @@ def deviation(rule: Deviation, frame: Frame) -> Values:
         with np.errstate(invalid="ignore"):
             value = np.where(np.abs(mean) < rule.at_least_share * np.abs(expected), 0.0, value)
     if rule.side == "over":
-        value = np.where(_supported(frame, found, mean, rule, inside), value, np.nan)
+        # Contradicted is known: it is no rise, and whatever was made of less data is disproved.
+        value = np.where(_supported(frame, found, mean, rule, inside), value, 0.0 * value)
     if rule.pattern == "night":
         value = _at_night_only(rule, frame, found, value, mean)
     elif rule.pattern != "any":

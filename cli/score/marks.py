@@ -327,11 +327,14 @@ def _kind(episode: Mapping[str, Any], wanted: Sequence[FaultTruth]) -> str:
 
 
 def _fits(fault: FaultTruth, kind: str, episode: Mapping[str, Any]) -> bool:
-    began_us = to_us(episode["began"]) - (24 * _LONGEST_SAMPLE_US if kind in _DAILY else 0)
+    began_us = to_us(episode["began"])
+    # What is told at the end of a day may have happened at its beginning.
+    late_us = 24 * _LONGEST_SAMPLE_US if kind in _DAILY else 0
     return (
         str(episode["rule_id"]).startswith(kind)
         and episode["firm"] in ({fault.firm, None} if kind == "water_reuse_low_park" else {fault.firm})
-        and fault.start_us - _SLACK_US <= began_us <= max(fault.end_us, fault.start_us + _LONGEST_SAMPLE_US) + _SLACK_US
+        and fault.start_us - _SLACK_US <= began_us
+        and began_us - late_us <= max(fault.end_us, fault.start_us + _LONGEST_SAMPLE_US) + _SLACK_US
     )
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from simulators.stream import Delivery
 
-_WINDOW: Final = 64
+_WINDOW: Final = 16
+"""Batches of an edge under way at once: four hours of quarter hours, less than what counts as late."""
 
 
 async def send(
