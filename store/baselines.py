@@ -186,6 +186,11 @@ async def waiting(connection: Connection) -> list[WaitingFirm]:
     return [WaitingFirm(**dict(row)) for row in await connection.fetch(queries("baselines")["waiting"])]
 
 
+async def lock_firm(connection: Connection, firm_id: int) -> bool:
+    """Try to become the one worker of a firm's baselines until the transaction ends."""
+    return bool(await connection.fetchval(queries("baselines")["lock_firm"], firm_id))
+
+
 async def wait_for_firm(connection: Connection, firm_id: int) -> None:
     """Become the one worker of a firm until the transaction ends, after whoever is it now."""
     await connection.execute(queries("baselines")["wait_for_firm"], firm_id)

@@ -115,11 +115,6 @@ async def lock_firms(connection: Connection, firm_ids: Sequence[int]) -> list[in
     return [row["firm_id"] for row in await connection.fetch(queries("ledger")["lock_firms"], list(firm_ids))]
 
 
-async def lock_firm(connection: Connection, firm_id: int) -> bool:
-    """Try to become the one worker of a firm until the transaction ends."""
-    return bool(await connection.fetchval(queries("ledger")["lock_firm"], firm_id))
-
-
 async def take_dirty(connection: Connection, firm_ids: Sequence[int]) -> list[tuple[int, Mark]]:
     """Take what waits for some firms, as (firm, mark); it comes back if the transaction does not commit."""
     rows = await connection.fetch(queries("ledger")["take_dirty"], list(firm_ids))

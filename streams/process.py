@@ -94,6 +94,8 @@ class _Minute:
     """No park is computed before this instant of the monotonic clock."""
     next_groups: float = 0.0
     """No group of firms either."""
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """No ledger is being computed."""
     resting: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
     """What failed: until when it rests (monotonic clock), and how long that is."""
 
@@ -129,81 +131,122 @@ def _reason(error: BaseException) -> str:
 
 
 async def _work(settings: StreamsSettings, pool: Pool, stop: asyncio.Event) -> None:
-    wake = asyncio.Event()
+    """Compute ledgers and what follows from them side by side, each with a connection of its own."""
     minute = _Minute()
+    wake, follow = asyncio.Event(), asyncio.Event()
+
+    def woken(*_: object) -> None:
+        wake.set()
+
     # Not from the pool: a pool takes a broken connection back, and then nobody may ask whether it is closed.
     async with connected(settings.database_url, application="greenpark streams listener") as listener:
-        listener.add_termination_listener(lambda *_: wake.set())
-        await listener.add_listener("greenpark_dirty", lambda *_: wake.set())
-        while not stop.is_set():
-            wake.clear()
-            started = time.monotonic()
-            await once(settings, pool, minute, stop=stop, values_s=settings.values_s)
-            _report(minute)
-            await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
-            if not minute.more:
-                await _either(wake, stop, settings.poll_s)
-            if listener.is_closed():
-                raise asyncpg.ConnectionDoesNotExistError("the listening connection was closed")
+        listener.add_termination_listener(woken)
+        await listener.add_listener("greenpark_dirty", woken)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_keep_results(settings, pool, minute, follow, stop), name="streams-results")
+                while not stop.is_set():
+                    wake.clear()
+                    started = time.monotonic()
+                    minute.caught_up.clear()
+                    async with pool.acquire() as connection:
+                        await _ledgers(settings, connection, minute, stop)
+                    minute.caught_up.set()
+                    follow.set()
+                    _report(minute)
+                    await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
+                    await _either(wake, stop, settings.poll_s)
+                    if listener.is_closed():
+                        raise asyncpg.ConnectionDoesNotExistError("the listening connection was closed")
+                follow.set()
+        except BaseExceptionGroup as group:
+            # One failure is what the caller can act on; the others are its echo.
+            raise group.exceptions[0] from None
+
+
+async def _keep_results(
+    settings: StreamsSettings, pool: Pool, minute: _Minute, follow: asyncio.Event, stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
+        follow.clear()
+        started = time.monotonic()
+        async with pool.acquire() as connection:
+            await _results(connection, minute, stop, polite_s=settings.values_s)
+        await _sleep(settings.min_pass_s - (time.monotonic() - started), stop)
+        if not minute.more:
+            await _either(follow, stop, settings.poll_s)
 
 
 async def once(
-    settings: StreamsSettings,
-    pool: Pool,
-    minute: _Minute | None = None,
-    *,
-    stop: asyncio.Event | None = None,
-    values_s: float | None = None,
+    settings: StreamsSettings, pool: Pool, minute: _Minute | None = None, *, stop: asyncio.Event | None = None
 ) -> int:
-    """Compute everything that waits now, or until `stop` is set; return how many firms there were.
-
-    Ledgers come first. Indicators, those waiting longest first, may then take `values_s` seconds (None: as long as it
-    takes), so that buckets do not wait for them when there is more to do than time.
-    """
+    """Compute everything that waits now, or until `stop` is set; return how many firms had readings waiting."""
     minute = minute or _Minute()
     stop = stop or asyncio.Event()
     async with pool.acquire() as connection:
-        await store.commit_in_passing(connection)
-        await apply_swap_events(connection)
-        waiting = await store.waiting_firms(connection)
-        metrics.WAITING_FIRMS.set(len(waiting))
-        for batch in ledger_batches(waiting):
-            if stop.is_set():
-                break
-            await _ledgers_of(minute, settings, connection, batch)
-        began = time.monotonic()
-        minute.more = False
-        firms_waiting = [WaitingFirm(*row) for row in await values.waiting_values(connection)]
-        for batch in batched(firms_waiting, VALUES_AT_ONCE):
-            if stop.is_set():
-                break
-            if values_s is not None and time.monotonic() - began >= values_s:
-                minute.more = True
-                break
-            await _values_of(minute, connection, batch)
-        for firm in await baselines.waiting(connection):
-            if stop.is_set():
-                break
-            async with _alone(minute, "baselines", firm.firm_id) as may:
-                if may:
-                    with metrics.stage("baselines"):
-                        await pass_baselines(connection, firm, now=datetime.now(UTC))
-        began = time.monotonic()
-        if began >= minute.next_parks:
-            for park_id, time_zone in await values.waiting_parks(connection):
-                if stop.is_set():
-                    break
-                async with _alone(minute, "park", park_id) as may:
-                    if may:
-                        with metrics.stage("park"):
-                            await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
-            ended = time.monotonic()
-            minute.next_parks = ended + PARK_REST * (ended - began)
-        else:
-            minute.more = True
-        if time.monotonic() >= minute.next_groups:
-            await _groups_of(minute, connection, stop, all_of_them=values_s is None)
+        found = await _ledgers(settings, connection, minute, stop)
+        await _results(connection, minute, stop, polite_s=None)
+    return found
+
+
+async def _ledgers(settings: StreamsSettings, connection: Connection, minute: _Minute, stop: asyncio.Event) -> int:
+    """Compute the ledgers that wait; return of how many firms."""
+    await store.commit_in_passing(connection)
+    await apply_swap_events(connection)
+    waiting = await store.waiting_firms(connection)
+    metrics.WAITING_FIRMS.set(len(waiting))
+    for batch in ledger_batches(waiting):
+        if stop.is_set():
+            break
+        await _ledgers_of(minute, settings, connection, batch)
     return len(waiting)
+
+
+async def _results(connection: Connection, minute: _Minute, stop: asyncio.Event, *, polite_s: float | None) -> None:
+    """Compute what follows from ledgers: indicators, those waiting longest first, baselines, parks, groups.
+
+    With `polite_s`, each step waits at most so long for ledgers that are behind: buckets come first, and what follows
+    is never starved. None: everything is computed, without waiting.
+    """
+    await store.commit_in_passing(connection)
+    minute.more = False
+    firms_waiting = [WaitingFirm(*row) for row in await values.waiting_values(connection)]
+    for batch in batched(firms_waiting, VALUES_AT_ONCE):
+        await _give_way(minute, stop, polite_s)
+        if stop.is_set():
+            return
+        await _values_of(minute, connection, batch)
+    for firm in await baselines.waiting(connection):
+        await _give_way(minute, stop, polite_s)
+        if stop.is_set():
+            return
+        async with _alone(minute, "baselines", firm.firm_id) as may:
+            if may:
+                with metrics.stage("baselines"):
+                    await pass_baselines(connection, firm, now=datetime.now(UTC))
+    began = time.monotonic()
+    if began >= minute.next_parks:
+        for park_id, time_zone in await values.waiting_parks(connection):
+            if stop.is_set():
+                return
+            async with _alone(minute, "park", park_id) as may:
+                if may:
+                    with metrics.stage("park"):
+                        await pass_park(connection, park_id, time_zone, now=datetime.now(UTC))
+        ended = time.monotonic()
+        minute.next_parks = ended + PARK_REST * (ended - began)
+    else:
+        minute.more = True
+    if time.monotonic() >= minute.next_groups:
+        await _groups_of(minute, connection, stop, all_of_them=polite_s is None)
+
+
+async def _give_way(minute: _Minute, stop: asyncio.Event, polite_s: float | None) -> None:
+    """Wait until ledgers are up to date, a little while at most."""
+    if polite_s is not None and not stop.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(polite_s):
+                await minute.caught_up.wait()
 
 
 def ledger_batches(waiting: Sequence[WaitingFirm]) -> Iterator[Sequence[WaitingFirm]]:
@@ -409,7 +452,7 @@ async def pass_values_of(connection: Connection, firms_: Sequence[WaitingFirm], 
 async def pass_baselines(connection: Connection, firm: WaitingFirm, *, now: datetime) -> bool:
     """Bring one firm's baselines up to date in one transaction; False if another worker has the firm."""
     async with connection.transaction():
-        if not await store.lock_firm(connection, firm.firm_id):
+        if not await baselines.lock_firm(connection, firm.firm_id):
             return False
         if not await baselines.take(connection, firm.firm_id):
             return False

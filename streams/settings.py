@@ -13,7 +13,7 @@ class StreamsSettings:
         database_url: where the store is.
         poll_s: how often to look for work when no notification came.
         fine_hours: indicators of buckets and hours are kept up to date for so long; older ones by day and longer.
-        values_s: how long indicators of firms may take before ledgers get their turn again.
+        values_s: how long indicators wait, each batch of firms anew, for ledgers that are behind.
         min_pass_s: least time between two passes, so that a fast park is computed in batches.
     """
 

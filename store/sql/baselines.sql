@@ -91,8 +91,12 @@ JOIN firm AS f USING (firm_id) JOIN park AS k ON k.park_id = f.park_id
 ORDER BY d.marked
 
 -- name: wait_for_firm
--- As lock_firm of the ledger, but waits its turn.
-SELECT pg_advisory_xact_lock(1, $1)
+-- As lock_firm, but waits its turn.
+SELECT pg_advisory_xact_lock(8, $1)
+
+-- name: lock_firm
+-- One worker a firm, to the end of the transaction. 8 is the key space of baselines.
+SELECT pg_try_advisory_xact_lock(8, $1)
 
 -- name: take
 DELETE FROM dirty_baseline WHERE firm_id = $1 RETURNING day

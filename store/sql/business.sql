@@ -1,8 +1,8 @@
 -- What firms report: versions, how far each was audited, deflators, declared products. Inserted, never changed.
 
 -- name: lock_firm
--- One writer of a firm's inputs at a time, so that versions are numbered without gaps. 3 is the key space of inputs.
-SELECT pg_advisory_xact_lock(3, $1)
+-- One writer of a firm's inputs at a time, so that versions are numbered without gaps. 5 is the key space of inputs.
+SELECT pg_advisory_xact_lock(5, $1)
 
 -- name: versions
 -- All versions of what a firm reported for periods that begin in [$2, $3), by name and version.

@@ -13,12 +13,10 @@ GROUP BY d.firm_id, f.park_id, p.time_zone
 ORDER BY min(d.dirty_id)
 
 -- name: lock_firms
--- The same for some firms, in order: those that are free.
+-- One worker a firm; held to the end of the transaction: those of some firms that are free, in order. Key spaces of
+-- advisory locks: 1 ledgers of firms, 2 values of parks, 3 alerts of firms, 4 alerts of parks, 5 business inputs of firms,
+-- 6 groups of parks, 7 values of firms, 8 baselines of firms.
 SELECT firm_id FROM (SELECT unnest($1::int[]) AS firm_id ORDER BY 1) AS f WHERE pg_try_advisory_xact_lock(1, firm_id)
-
--- name: lock_firm
--- One worker a firm; held to the end of the transaction. 1 is the key space of firms.
-SELECT pg_try_advisory_xact_lock(1, $1)
 
 -- name: take_dirty
 DELETE FROM dirty WHERE firm_id = ANY ($1::int[])

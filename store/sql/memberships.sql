@@ -82,8 +82,8 @@ WHERE firm_id = $1 AND scope = 'firm' AND grain IN ('day', 'month', 'year')
 SELECT DISTINCT d.park_id, p.time_zone FROM dirty_group AS d JOIN park AS p USING (park_id)
 
 -- name: lock
--- 4 is the key space of parks' groups.
-SELECT pg_try_advisory_xact_lock(4, $1)
+-- 6 is the key space of parks' groups.
+SELECT pg_try_advisory_xact_lock(6, $1)
 
 -- name: take
 -- Those that have waited longest, by the minute, at most $2 of them; of those years and months before days, for they
