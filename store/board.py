@@ -313,7 +313,8 @@ async def heard(url: str, ping_s: float, on_quiet: Callable[[], None]) -> AsyncI
         on_quiet()
         while True:
             try:
-                item = await asyncio.wait_for(waiting.get(), ping_s)
+                async with asyncio.timeout(ping_s):
+                    item = await waiting.get()
             except TimeoutError:
                 await connection.fetchval(queries("board")["listening"], timeout=ping_s)
                 on_quiet()

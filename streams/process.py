@@ -117,8 +117,7 @@ async def run(settings: StreamsSettings, *, stop: asyncio.Event) -> None:
         except _PASSING as error:
             metrics.FAILED_PASSES.inc()
             _log.warning("database_away", error=_reason(error), retry_s=round(backoff_s, 1))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), backoff_s * random.uniform(0.5, 1.0))
+            await _sleep(backoff_s * random.uniform(0.5, 1.0), stop)
             backoff_s = min(backoff_s * 2, 15.0)
 
 
@@ -493,9 +492,11 @@ def _report(minute: _Minute) -> None:
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    # Not `wait_for`: in Python 3.11 it swallows a cancellation that meets the event.
     if seconds > 0:
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await stop.wait()
 
 
 async def _either(wake: asyncio.Event, stop: asyncio.Event, timeout_s: float) -> None:

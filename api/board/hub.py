@@ -204,7 +204,9 @@ class Hub:
             due_at = min((channel.due_at for channel in self._channels.values()), default=now + _POLL_S)
             # What is marked while it rests sets no alarm: its turn comes when the rest is over.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(due_at - time.monotonic(), 0.0))
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that meets the event.
+                async with asyncio.timeout(max(due_at - time.monotonic(), 0.0)):
+                    await self._wake.wait()
 
     async def _renew(self, channel: Channel) -> None:
         channel.dirty = False

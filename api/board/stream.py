@@ -110,7 +110,9 @@ class BoardStream(Response):
                 return
             await _push(send, self._news(channel))
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), BEAT_S)
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that meets the event.
+                async with asyncio.timeout(BEAT_S):
+                    await changed.wait()
             now = asyncio.get_running_loop().time()
             if now - checked >= RECHECK_S:
                 checked = now
