@@ -210,7 +210,9 @@ def deviation(rule: Deviation, frame: Frame) -> Values:
             value = np.where(np.abs(mean) < rule.at_least_share * np.abs(expected), 0.0, value)
     if rule.side == "over":
         # Contradicted is known: it is no rise, and whatever was made of less data is disproved.
-        value = np.where(_supported(frame, found, mean, rule, inside), value, 0.0 * value)
+        supported, told = _supported(frame, found, mean, rule, inside)
+        value = np.where(supported, value, 0.0 * value)
+        value[~told] = np.nan
     if rule.pattern == "night":
         value = _at_night_only(rule, frame, found, value, mean)
     elif rule.pattern != "any":
@@ -247,16 +249,16 @@ def _found(frame: Frame, rows: NDArray[np.int64], rule: Deviation, inside: NDArr
 
 def _supported(
     frame: Frame, found: Residuals, mean: Amounts, rule: Deviation, inside: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Tell where the meter above rises as well; where there is none, or it is unknown, nothing contradicts."""
-    out = np.ones(mean.shape, bool)
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell where the meter above rises as well, and where that is known; where there is none nothing contradicts."""
+    out, told = np.ones(mean.shape, bool), np.ones(mean.shape, bool)
     above = {child.point_id: child.parent_id for child in frame.children}
     parents = np.array(
         sorted({frame.points.row(above[i]) for i in frame.points.point_id[found.rows].tolist() if i in above}), np.int64
     )
     parents = parents[parents >= 0]
     if len(parents) == 0:
-        return out
+        return out, told
     near = rule.mean_hours + _TELL_APART_HOURS + rule.after_hours
     of_parent = _residuals(frame, parents, rule, rule.drivers, near)
     rise = trailing_mean(of_parent.residual, inside, rule.mean_hours)
@@ -269,7 +271,8 @@ def _supported(
                 # Beyond its own noise: a large meter with a coarse dial does not see a small load.
                 noise = 2.0 * of_parent.error[place[parent]] / np.sqrt(rule.mean_hours)
                 out[k] = ~((rise[place[parent]] + noise) * scale < 0.3 * mean[k])
-    return out
+            told[k] = np.isfinite(rise[place[parent]])
+    return out, told
 
 
 def _shown_by_day(found: Residuals, value: Amounts, mean: Amounts, sign: float, shown: NDArray[np.bool_]) -> Amounts:

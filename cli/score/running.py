@@ -114,7 +114,8 @@ async def _run(
     secrets = machine.broker.add_edges(edges)
     passwords = {"/".join(edge): secret for edge, secret in zip(edges, secrets, strict=True)}
     days = (time.time() - truth.bucket_us[0] / 1e6) / 86_400
-    await machine.start_room("ingest", ready="greenpark_ingest_connected")
+    # One lane: lateness is judged by the order of storing, and here a day passes in a second.
+    await machine.start_room("ingest", ready="greenpark_ingest_connected", GREENPARK_INGEST_LANES="1")
     await machine.start_room("streams", GREENPARK_STREAMS_FINE_HOURS=str(int(days * 24) + 24))
     # Its days are long over: they are judged, and whom they would have been told to is marked, all the same.
     await machine.start_room(
