@@ -137,16 +137,12 @@ def frozen(rule: Frozen, frame: Frame) -> Values:
     assert hours.flags is not None
     caught_up = (hours.flags[rows] & int(Step.FROZEN)) != 0
     still = ((quantity <= 0.0) & measured) | caught_up
-    run = np.where(_made_up(hours, rows, still) | caught_up, _run(still), 0)
-    # How often it stands still is asked of the time before the standstill, or after it where there is little before.
-    count, known = np.cumsum(still, axis=1), np.cumsum(measured, axis=1)
-    before = np.maximum(np.arange(still.shape[1])[np.newaxis, :] - run, 0)
-    since = np.maximum(before - rule.history_days * 24, 0)
-    seen = np.take_along_axis(known, before, axis=1) - np.take_along_axis(known, since, axis=1)
-    stood = np.take_along_axis(count, before, axis=1) - np.take_along_axis(count, since, axis=1)
-    share = stood / np.maximum(seen, 1)
-    enough = seen >= _KNOWN_HOURS
-    value = np.where(run > 0, np.where(enough, np.where(share <= rule.still_share, run, 0.0), np.nan), 0.0)
+    run = np.zeros(still.shape, np.int64)
+    value = np.zeros(still.shape)
+    # Most never stand still: the rest of the work is for those that do.
+    some = np.flatnonzero(still.any(axis=1))
+    if len(some):
+        run[some], value[some] = _standing(rule, hours, rows[some], still[some], measured[some], caught_up[some])
     # Where several of a firm's meters stand still together, the firm has stopped: that is no dead meter.
     for firm_id in np.unique(frame.points.firm_id[rows]).tolist():
         mine = np.flatnonzero(frame.points.firm_id[rows] == firm_id)
@@ -154,6 +150,28 @@ def frozen(rule: Frozen, frame: Frame) -> Values:
         value[np.ix_(mine, np.flatnonzero(stopped))] = 0.0
     value[~measured] = np.nan
     return per_point(frame, rows, value.astype(np.float64), ledger=hours, span_us=HOUR_US)
+
+
+def _standing(
+    rule: Frozen,
+    hours: Ledger,
+    rows: NDArray[np.int64],
+    still: NDArray[np.bool_],
+    measured: NDArray[np.bool_],
+    caught_up: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], Amounts]:
+    """Return for how long each has stood still, and the same where it hardly ever does, else 0."""
+    run = np.where(_made_up(hours, rows, still) | caught_up, _run(still), 0)
+    # How often it stands still is asked of the time before the standstill, or after it where there is little before.
+    count, known = np.cumsum(still, axis=1), np.cumsum(measured, axis=1)
+    before = np.maximum(np.arange(still.shape[1])[np.newaxis, :] - run, 0)
+    since = np.maximum(before - rule.history_days * 24, 0)
+    seen: NDArray[np.int64] = np.take_along_axis(known, before, axis=1) - np.take_along_axis(known, since, axis=1)
+    stood: NDArray[np.int64] = np.take_along_axis(count, before, axis=1) - np.take_along_axis(count, since, axis=1)
+    share: Amounts = stood / np.maximum(seen, 1)
+    enough = seen >= _KNOWN_HOURS
+    value: Amounts = np.where(run > 0, np.where(enough, np.where(share <= rule.still_share, run, 0.0), np.nan), 0.0)
+    return run, value
 
 
 def _made_up(hours: Ledger, rows: NDArray[np.int64], still: NDArray[np.bool_]) -> NDArray[np.bool_]:
