@@ -1,6 +1,6 @@
 """What the interface answers, as OpenAPI shows it. Instants are RFC 3339 in UTC; null is unknown, which is not zero."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -193,6 +193,20 @@ class Standing(Model):
     projection: float | None = Field(description="Where it ends if it goes on like this.", examples=[90.5])
     current: bool = Field(examples=[True])
     run_id: int = Field(examples=[99])
+    indicator_id: str | None = Field(description="What was judged.", examples=["water_reuse_rate"])
+    unit: str | None = Field(description="Of value, target and projection.", examples=["%"])
+    coverage: float | None = Field(description="Of the value, 0 to 1.", examples=[0.99])
+    progress: float | None = Field(description="Share of the way done; 1 is all of it.", examples=[0.8])
+    projection_low: float | None = Field(description="Lower end of the projection's interval.", examples=[89.9])
+    projection_high: float | None = Field(examples=[91.1])
+    projected_for: datetime | None = Field(description="End of the period that the projection is for.")
+    confidence: float | None = Field(description="Of the interval.", examples=[0.8])
+    method: str | None = Field(description="Of the projection; see docs/targets.md.", examples=["year_to_date"])
+    needed_rate: float | None = Field(description="% a year by which it must change from here on.", examples=[3.1])
+    needed_rest: float | None = Field(description="What the rest of the year must average.", examples=[91.2])
+    miss_week: date | None = Field(description="Monday of the week in which the target is or will be missed for good.")
+    revision: int = Field(description="Counts the standings of one subject and target.", examples=[0])
+    superseded: datetime | None = Field(description="When the next one replaced it; null while it holds.")
 
 
 class Episode(Model):

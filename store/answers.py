@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003  (dataclass fields are read at run time)
+from datetime import date, datetime  # noqa: TC003  (dataclass fields are read at run time)
 from typing import Any
 
 
@@ -150,6 +150,20 @@ class StandingItem:
     projection: float | None
     current: bool
     run_id: int
+    indicator_id: str | None
+    unit: str | None
+    coverage: float | None
+    progress: float | None
+    projection_low: float | None
+    projection_high: float | None
+    projected_for: datetime | None
+    confidence: float | None
+    method: str | None
+    needed_rate: float | None
+    needed_rest: float | None
+    miss_week: date | None
+    revision: int
+    superseded: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ ORDER BY v.period, v.revision LIMIT $9
 -- name: standings
 SELECT s.standing_id, s.park_id, s.firm_id, s.scope, s.scope_id, s.pack_id, s.pack_version, s.target_id, s.as_of,
        s.state, s.reason, s.sentence_zh, s.sentence_en, s.value, s.target_value, s.required, s.projection, s.current,
-       s.run_id
+       s.run_id, s.indicator_id, s.unit, s.coverage, s.progress, s.projection_low, s.projection_high, s.projected_for,
+       s.confidence, s.method, s.needed_rate, s.needed_rest, s.miss_week, s.revision, s.superseded
 FROM standing AS s
 WHERE (s.current OR $1) AND ($2::text IS NULL OR s.scope = $2) AND ($3::int IS NULL OR s.scope_id = $3)
     AND ($4::text IS NULL OR s.pack_id = $4) AND ($5::text IS NULL OR s.state = $5) AND s.standing_id > $6

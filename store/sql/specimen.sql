@@ -112,6 +112,10 @@ SELECT e.episode_id, e.park_id, e.firm_id, t.from_state, t.to_state, least(e.beg
 FROM episode AS e, (VALUES (NULL, 'pending'), ('pending', 'open')) AS t (from_state, to_state)
 WHERE e.park_id = $2::int
 
+-- name: episode_comment
+INSERT INTO episode_comment (episode_id, park_id, firm_id, at, by, text)
+SELECT episode_id, park_id, firm_id, least(began, $1::timestamptz), 'specimen', 'remark' FROM episode WHERE park_id = $2::int
+
 -- name: edge_status
 INSERT INTO edge_status (edge_id, park_id, firm_id, online, boot, at, version, buffered_batches, buffered_bytes)
 SELECT edge_id, park_id, firm_id, true, 'specimen', $1::timestamptz, '0', firm_id, 0 FROM edge WHERE park_id = $2::int

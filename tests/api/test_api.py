@@ -135,6 +135,9 @@ async def test_a_tenant_never_sees_another_on_any_route(served) -> None:
                         bodies = {
                             "/v1/firms/{firm_id}/business-inputs": {"inputs": [entry]},
                             "/v1/business-inputs/status": {"input_ids": others, "status": "frozen", "reason": "mine"},
+                            "/v1/episodes/{episode_id}/assign": {"to": "me"},
+                            "/v1/episodes/{episode_id}/snooze": {},
+                            "/v1/episodes/{episode_id}/comments": {"text": "mine"},
                         }
                         answer = await client.post(path.format(**fills), json=bodies.get(path))
                         assert answer.status_code in {403, 404}, (path, answer.text)
