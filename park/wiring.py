@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from park.errors import FactorError, UnitError
 from park.factors import choose
-from park.indicators import DERIVED
 from park.reasons import Undefined
 from park.units import conversion
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from park.factors import Factor, FactorRegistry
-    from park.indicators import Indicator, Term
+    from park.indicators import Term
     from park.points import Direction
 
 
@@ -144,13 +143,3 @@ def coefficient(term: Term, unit: str, factor: Factor | None) -> float:
     if factor is None:
         return 1.0 if term.unit is None else conversion(unit, term.unit)
     return factor.convert(1.0, unit) * (1.0 if term.unit is None else conversion(factor.result_unit, term.unit))
-
-
-def wanted_carriers(indicators: Sequence[Indicator]) -> frozenset[str]:
-    """Return every carrier that some of the indicators read, derived ones included."""
-    return frozenset(carrier for indicator in indicators for carrier in indicator.inputs)
-
-
-def is_derived(carrier: str) -> bool:
-    """Tell whether the carrier is worked out and not metered."""
-    return carrier in DERIVED

@@ -11,7 +11,7 @@ import msgspec
 from park.calendar import BUCKET_S
 from park.errors import UnitError
 from park.points import Direction, Kind
-from park.units import CARRIERS, check_carrier_unit
+from park.units import check_carrier_unit
 from simulators.datafiles import data, parse, read, shipped
 from simulators.errors import DataError
 
@@ -414,8 +414,3 @@ class MeterModel(Section, frozen=True, kw_only=True):
 def meter_models() -> dict[str, MeterModel]:
     """Return the shipped meter models by name."""
     return parse((data() / "meters.yaml").read_text("utf-8"), "meters.yaml", dict[str, MeterModel])
-
-
-def known_carrier(flow: Flow) -> bool:
-    """Tell whether the platform knows the flow's carrier."""
-    return flow.carrier in CARRIERS

@@ -93,15 +93,6 @@ def scenarios() -> list[str]:
     return shipped("scenarios")
 
 
-def scenario_texts() -> dict[str, str]:
-    """Return each shipped scenario's name with its description, without building it; raises `DataError`."""
-    texts = dict[str, str]()
-    for name in scenarios():
-        file, text = read("scenarios", name, "scenario")
-        texts[name] = parse(text, file, ScenarioSpec).description
-    return texts
-
-
 def scenario(
     name: str, *, seed: int | None = None, start: datetime | None = None, park_code: str | None = None
 ) -> Scenario:

@@ -50,45 +50,6 @@ class AmountRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose value it is, and which."""
-
-    scope: str
-    scope_id: int
-    indicator_id: str
-    period: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ValueRow:
-    """One indicator value as it is written."""
-
-    subject: Subject
-    numerator: float | None
-    denominator: float | None
-    value: float | None
-    unit: str
-    coverage: float
-    reason: str | None
-    closed: bool
-    lineage: dict[str, Any]
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredValue:
-    """What is written now."""
-
-    numerator: float | None
-    denominator: float | None
-    value: float | None
-    coverage: float
-    reason: str | None
-    closed: bool
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
 class Sums:
     """Numerators and denominators summed over periods."""
 
@@ -249,67 +210,6 @@ async def park_sums(
     """Return the sums over a park's industrial firms of each indicator in some `(grain, period)`."""
     grains, starts = [grain for grain, _ in spans], [start for _, start in spans]
     return [dict(row) for row in await connection.fetch(queries("indicators")["park_sums"], park_id, grains, starts)]
-
-
-async def stored_values(
-    connection: Connection, park_id: int, firm_id: int | None, grain: str, periods: Sequence[datetime]
-) -> dict[Subject, StoredValue]:
-    """Return what is written about a firm and its points, or about the park (firm None)."""
-    rows = await connection.fetch(queries("indicators")["values_of_subjects"], park_id, firm_id, grain, list(periods))
-    found = {}
-    for row in rows:
-        fields = dict(row)
-        subject = Subject(*(fields.pop(name) for name in ("scope", "scope_id", "indicator_id", "period")))
-        found[subject] = StoredValue(**fields)
-    return found
-
-
-async def write_values(
-    connection: Connection,
-    owner: tuple[int, int | None],
-    grain: str,
-    rows: Sequence[ValueRow],
-    run_id: int,
-) -> None:
-    """Write values of one owner `(park, firm)` and grain; a row with a raised revision keeps what was there."""
-    if not rows:
-        return
-    sql = queries("indicators")
-    revised = [row.subject for row in rows if row.revision > 0]
-    if revised:
-        await connection.execute(
-            sql["keep_revisions"],
-            [s.scope for s in revised],
-            [s.scope_id for s in revised],
-            [s.indicator_id for s in revised],
-            [grain] * len(revised),
-            [s.period for s in revised],
-            run_id,
-        )
-    await connection.executemany(
-        sql["write_values"],
-        [
-            (
-                *owner,
-                row.subject.scope,
-                row.subject.scope_id,
-                row.subject.indicator_id,
-                grain,
-                row.subject.period,
-                row.numerator,
-                row.denominator,
-                row.value,
-                row.unit,
-                row.coverage,
-                row.reason,
-                row.closed,
-                row.revision,
-                row.lineage,
-                run_id,
-            )
-            for row in rows
-        ],
-    )
 
 
 async def firm_values(

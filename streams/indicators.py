@@ -6,8 +6,7 @@ matrix products (`park.evaluation`), and what says something new is written with
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +20,6 @@ from park.points import Direction
 from park.ratios import LeftOut, Product, Ratio
 from park.reasons import Undefined
 from store import indicators as store
-from store.indicators import StoredValue, Subject, ValueRow
 from streams import compliance, demand, lines, reported
 from streams.metrics import stage
 from streams.programs import BUCKET, firm_program
@@ -265,40 +263,3 @@ def stored_ratio(row: Mapping[str, Any]) -> Ratio:
         price_year=lineage.get("price_year"),
         unreported=tuple(lineage.get("unreported", ())),
     )
-
-
-def value_row(ratio: Ratio, scope: str, span: Span, now: datetime) -> ValueRow:
-    """Return a ratio as it is written."""
-    assert ratio.subject_id is not None
-    return ValueRow(
-        subject=Subject(scope, ratio.subject_id, ratio.indicator_id, span.start),
-        numerator=ratio.numerator,
-        denominator=ratio.denominator,
-        value=ratio.value,
-        unit=ratio.unit,
-        coverage=ratio.coverage,
-        reason=None if ratio.reason is None else ratio.reason.value,
-        closed=span.end <= now,
-        lineage=ratio.lineage() | {"catalogue": load_catalogue().version},
-    )
-
-
-def changed_row(new: ValueRow, old: StoredValue | None) -> ValueRow | None:
-    """Return the row to write, with its revision, or None if it says nothing new."""
-    if old is None:
-        return new
-    same = (
-        new.reason == old.reason
-        and _close(new.value, old.value)
-        and _close(new.numerator, old.numerator)
-        and _close(new.denominator, old.denominator)
-    )
-    if same and new.closed == old.closed and abs(new.coverage - old.coverage) < 1e-3:
-        return None
-    return replace(new, revision=old.revision + (1 if old.closed and not same else 0))
-
-
-def _close(a: float | None, b: float | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)

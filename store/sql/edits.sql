@@ -32,9 +32,6 @@ UPDATE edit SET revoked = clock_timestamp(), revoked_by = $2, revoked_reason = $
 WHERE edit_id = $1 AND revoked IS NULL
 RETURNING firm_id, point_id, t_from, t_to
 
--- name: exists
-SELECT revoked_by FROM edit WHERE edit_id = $1
-
 -- name: history
 SELECT edit_id, kind, version, t_from, t_to, held, quantity, author, reason, made, revoked, revoked_by, revoked_reason
 FROM edit WHERE point_id = $1 ORDER BY edit_id

@@ -69,32 +69,6 @@ SELECT EXISTS (SELECT FROM park AS k WHERE k.code = $1 AND ($2::text IS NULL
 SELECT DISTINCT firm_id, kind, extract(year FROM period)::int AS year FROM business_input
 WHERE firm_id = ANY ($1::int[]) AND amount IS NOT NULL
 
--- name: values_of_subjects
--- What is written now about some subjects in some periods of one grain.
-SELECT scope, scope_id, indicator_id, period, numerator, denominator, value, coverage, reason, closed, revision
-FROM indicator_value
-WHERE park_id = $1 AND firm_id IS NOT DISTINCT FROM $2 AND grain = $3 AND period = ANY ($4::timestamptz[])
-
--- name: keep_revisions
--- A closed value that changes keeps what it said. $1 to $5 name the rows.
-INSERT INTO indicator_revision (park_id, firm_id, scope, scope_id, indicator_id, grain, period, numerator, denominator,
-                                value, unit, coverage, reason, closed, revision, lineage, run_id, superseded,
-                                superseded_by)
-SELECT v.park_id, v.firm_id, v.scope, v.scope_id, v.indicator_id, v.grain, v.period, v.numerator, v.denominator,
-       v.value, v.unit, v.coverage, v.reason, v.closed, v.revision, v.lineage, v.run_id, clock_timestamp(), $6
-FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::timestamptz[])
-    AS w (scope, scope_id, indicator_id, grain, period)
-JOIN indicator_value AS v USING (scope, scope_id, indicator_id, grain, period)
-
--- name: write_values
-INSERT INTO indicator_value (park_id, firm_id, scope, scope_id, indicator_id, grain, period, numerator, denominator,
-                             value, unit, coverage, reason, closed, revision, lineage, run_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-ON CONFLICT (scope, scope_id, indicator_id, grain, period) DO UPDATE SET numerator = excluded.numerator,
-    denominator = excluded.denominator, value = excluded.value, unit = excluded.unit, coverage = excluded.coverage,
-    reason = excluded.reason, closed = excluded.closed, revision = excluded.revision, lineage = excluded.lineage,
-    run_id = excluded.run_id
-
 -- name: firm_values
 -- A park's firms in some periods of one grain.
 SELECT v.firm_id, v.indicator_id, v.period, v.numerator, v.denominator, v.unit, v.coverage, v.reason, v.lineage

@@ -22,10 +22,6 @@ SELECT firm_id FROM (SELECT unnest($1::int[]) AS firm_id ORDER BY 1) AS f WHERE 
 DELETE FROM dirty WHERE firm_id = ANY ($1::int[])
 RETURNING firm_id, point_id, t_from, t_to, cause, marked
 
--- name: span_of_points
--- Everything that was ever read at these points.
-SELECT point_id, min(t) AS t_from, max(t) AS t_to FROM reading WHERE point_id = ANY ($1::int[]) GROUP BY point_id
-
 -- name: windows
 -- For each changed stretch of readings: the buckets that it can touch (to the 8th reading on both sides, because a
 -- later reading may confirm or disprove a glitch), and the readings needed to compute them (to the 17th).
