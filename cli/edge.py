@@ -46,6 +46,7 @@ def check(
 @app.command()
 def key(
     file: Annotated[Path, typer.Argument(help="Where to write it: 0600, not over another file.")],
+    json_output: Json = False,
 ) -> None:
     """Make a key with which pushes to an edge are signed.
 
@@ -59,7 +60,7 @@ def key(
             out.write(secrets.token_hex(KEY_BYTES) + "\n")
     except OSError as error:
         raise MissingError(f"{file}: {error.strerror}") from None
-    emit({"file": str(file)}, f"{file}: a new key", as_json=False)
+    emit({"file": str(file)}, f"{file}: a new key", as_json=json_output)
 
 
 @app.command()

@@ -92,7 +92,6 @@ def test_without_a_command_it_helps() -> None:
         ("alerts", "list"),
         ("run", "streams"),
         ("up",),
-        ("dashboards", "check"),
     ],
     ids=" ".join,
 )
