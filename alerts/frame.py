@@ -269,7 +269,9 @@ def matrix(
     """Lay values out over rows and columns; those outside are left out."""
     out = np.full(shape, empty, values.dtype)
     inside = (columns >= 0) & (columns < shape[1]) & (rows >= 0)
-    out[rows[inside], columns[inside]] = values[inside]
+    if not inside.all():
+        rows, columns, values = rows[inside], columns[inside], values[inside]
+    out[rows, columns] = values
     return out
 
 

@@ -259,17 +259,15 @@ def _ledger(points: Points, columns: list[NDArray[Any]], start_us: int, until_us
 
 
 def _hours(points: Points, columns: list[NDArray[Any]], start_us: int, until_us: int) -> Ledger:
-    point_id, period_us, measured, estimated, measured_s, estimated_s, flags = columns
+    point_id, period_us, quantity, measured_s, estimated_s, flags = columns
     shape = (len(points.point_id), max((until_us - start_us) // HOUR_US, 1))
     rows, where = points.rows(point_id.astype(np.int64)), (period_us - start_us) // HOUR_US
-    unknown = np.isnan(measured) & np.isnan(estimated)
-    quantity = np.where(unknown, np.nan, np.nan_to_num(measured) + np.nan_to_num(estimated))
     return Ledger(
         start_us,
         HOUR_US,
         matrix(rows, where, quantity, shape, np.nan),
-        matrix(rows, where, measured_s.astype(np.float32), shape, 0.0),
-        matrix(rows, where, estimated_s.astype(np.float32), shape, 0.0),
+        matrix(rows, where, measured_s, shape, 0.0),
+        matrix(rows, where, estimated_s, shape, 0.0),
         flags=matrix(rows, where, flags, shape, 0),
     )
 

@@ -116,8 +116,8 @@ async def ledger(connection: Connection, ids: Sequence[int], start: datetime, en
 
 
 async def hours(connection: Connection, ids: Sequence[int], start: datetime, end: datetime) -> list[NDArray[Any]]:
-    """Return point, hour, measured, estimated, seconds of both and flags of hours in `[start, end)`."""
-    types = ("int4", "timestamptz", "float8", "float8", "float8", "float8", "int2")
+    """Return point, hour, measured and estimated together, seconds of each, flags of hours in `[start, end)`."""
+    types = ("int4", "timestamptz", "float8", "float4", "float4", "int2")
     return await fetch_columns(connection, queries("alert_inputs")["hours"], types, list(ids), start, end)
 
 

@@ -17,7 +17,8 @@ _ROOM: Final = 0.03
 """A driver may always move by this share of its level."""
 _FURTHEST: Final = 10.0
 """Leverage times the number of hours: 1 at the mean, 10 at three standard deviations of a driver."""
-_CHUNK: Final = 400
+FIT_AT_ONCE: Final = 400
+"""Rows of one step: the sums of more do not stay in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,23 @@ def fit(
     Args:
         y: flows, shape (p, n).
         x: drivers, the first of them ones, shape (p, n, k).
-        known: which hours may be used.
+        known: which hours may be used; what y and x hold in the others does not matter.
         columns: for which hours the expectation is wanted, shape (c,).
         least: hours that a fit needs.
         lag: hours before it that are left out.
         window: hours that a fit may reach back.
     """
     parts = [
-        _fit(y[a : a + _CHUNK], x[a : a + _CHUNK], known[a : a + _CHUNK], columns, least=least, lag=lag, window=window)
-        for a in range(0, len(y), _CHUNK)
+        _fit(
+            y[a : a + FIT_AT_ONCE],
+            x[a : a + FIT_AT_ONCE],
+            known[a : a + FIT_AT_ONCE],
+            columns,
+            least=least,
+            lag=lag,
+            window=window,
+        )
+        for a in range(0, len(y), FIT_AT_ONCE)
     ]
     if not parts:
         empty = np.zeros((0, len(columns)))
@@ -96,7 +105,7 @@ def _fit(
     scale = np.sqrt(np.maximum(np.einsum("pcii->pci", a), 1e-30))
     scaled = a / (scale[..., :, np.newaxis] * scale[..., np.newaxis, :]) + _RIDGE * np.eye(k)
     weights = np.linalg.solve(scaled, (b / scale)[..., np.newaxis])[..., 0] / scale
-    at = x[:, columns]
+    at = xz[:, columns]
     expected = np.einsum("pci,pci->pc", at, weights)
     left = np.maximum(c - np.einsum("pci,pci->pc", b, weights), 0.0)
     error = np.sqrt(left / np.maximum(taken - k, 1))
@@ -110,7 +119,7 @@ def _fit(
     level = _total(_summed(yz), rows, first, last) / size[..., 0]
     for out in (expected, error, level):
         out[~good] = np.nan
-    return Fitted(y[:, columns] - expected, expected, error, level)
+    return Fitted(yz[:, columns] - expected, expected, error, level)
 
 
 def _total(total: Amounts, rows: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]) -> Amounts:

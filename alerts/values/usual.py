@@ -11,7 +11,7 @@ from alerts.fold import Values
 from alerts.frame import HOUR_US
 from alerts.masks import in_hours
 from alerts.values.common import per_point
-from alerts.values.fitting import fit, trailing_mean
+from alerts.values.fitting import FIT_AT_ONCE, fit, trailing_mean
 from park.errors import UnitError
 from park.registers import Step
 from park.units import conversion
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _DRIFT_SHARE: Final = 0.04
 """No cooling tower loses more of a pass than this by drift: what is more, and not driven, is a leak at once."""
 _TELL_APART_HOURS: Final = 24
+_NO_ROWS: Final = np.zeros(0, np.int64)
 _PROOF_HOURS: Final = 96
 MARGIN_HOURS: Final = 48 + _PROOF_HOURS + 2 * _TELL_APART_HOURS
 """How far before a change values are made anew, and what they rest on: they must not depend on where a pass begins."""
@@ -97,17 +98,36 @@ def _drivers(frame: Frame, row: int, carriers: Sequence[str]) -> list[NDArray[np
 
     Each product is a driver of its own: numbers of different things do not add up.
     """
-    points = frame.points
-    mine = (
-        (points.firm_id == points.firm_id[row]) & (points.kind != "gauge") & (points.point_id != points.point_id[row])
-    )
+    metered = _metered(frame)
+    firm_id = int(frame.points.firm_id[row])
     found: list[NDArray[np.int64]] = []
     for carrier in carriers:
-        rows = np.flatnonzero(mine & (points.carrier == carrier))
+        rows = metered.get((firm_id, carrier), _NO_ROWS)
+        rows = rows[rows != row]
         if carrier == "product":
             found += [np.array([r]) for r in rows.tolist()[:2]]
         elif len(rows):
             found.append(rows)
+    return found
+
+
+def _metered(frame: Frame) -> dict[tuple[int, str], NDArray[np.int64]]:
+    """Return the rows of what is counted, by firm and carrier."""
+    found: dict[tuple[int, str], NDArray[np.int64]] | None = frame.cache.get("metered")
+    if found is None:
+        points, lists = frame.points, dict[tuple[int, str], list[int]]()
+        for row in np.flatnonzero(points.kind != "gauge").tolist():
+            lists.setdefault((int(points.firm_id[row]), str(points.carrier[row])), []).append(row)
+        found = frame.cache["metered"] = {key: np.array(rows, np.int64) for key, rows in lists.items()}
+    return found
+
+
+def _flow(frame: Frame) -> Amounts:
+    """Return what was moved in the hours that are measured throughout, NaN in the others; of all points."""
+    found: Amounts | None = frame.cache.get("flow")
+    if found is None:
+        hours = _hours(frame)
+        found = frame.cache["flow"] = np.where(hours.full(), hours.quantity, np.nan)
     return found
 
 
@@ -120,21 +140,25 @@ def _residuals(
     if key in frame.cache:
         found: Residuals = frame.cache[key]
         return found
-    hours = _hours(frame)
-    full = hours.full()
+    flow = _flow(frame)
     chosen, designs, seconds = [], [], []
-    n = hours.count
+    nothing = np.full(flow.shape[1], np.nan)
+    # Most points of a firm have the same drivers.
+    made: dict[tuple[bytes, ...], list[Amounts]] = {}
     for row in rows.tolist():
         sets = _drivers(frame, row, drivers)
         if not sets:
             continue
-        columns = [np.where(full[s], hours.quantity[s], np.nan).sum(axis=0) for s in sets]
-        if running:
-            columns[0] = np.where(columns[0] > 0.0, columns[0], np.nan)
+        key_of = tuple(s.tobytes() for s in sets)
+        if key_of not in made:
+            columns = [flow[s].sum(axis=0) for s in sets]
+            if running:
+                columns[0] = np.where(columns[0] > 0.0, columns[0], np.nan)
+            made[key_of] = columns
+        columns = made[key_of]
         chosen.append(row)
         designs.append(columns)
-        seconds.append(columns[-1] if len(sets) > 1 or drivers[-1] == "recirculated_water" else np.full(n, np.nan))
-    flow = np.where(full, hours.quantity, np.nan)
+        seconds.append(columns[-1] if len(sets) > 1 or drivers[-1] == "recirculated_water" else nothing)
     out = _fit_rows(frame, np.array(chosen, np.int64), designs, rule, flow, seconds, margin)
     frame.cache[key] = out
     return out
@@ -157,23 +181,28 @@ def _fit_rows(
     shape = (len(rows), n)
     residual, expected, error, level = (np.full(shape, np.nan) for _ in range(4))
     for width in sorted({len(design) for design in designs}):
-        mine = [k for k, design in enumerate(designs) if len(design) == width]
-        x = np.stack([np.stack([np.ones(n), *designs[k]], axis=1) for k in mine])
-        y = flow[rows[mine]]
-        known = np.isfinite(y) & np.isfinite(x).all(axis=2)
-        fitted = fit(
-            np.where(known, y, 0.0),
-            np.where(known[:, :, np.newaxis], x, 0.0),
-            known,
-            columns,
-            least=rule.fit_hours,
-            lag=rule.lag_hours,
-            window=rule.history_days * 24,
-        )
-        residual[np.ix_(np.array(mine), columns)] = fitted.residual
-        expected[np.ix_(np.array(mine), columns)] = fitted.expected
-        error[np.ix_(np.array(mine), columns)] = fitted.error
-        level[np.ix_(np.array(mine), columns)] = fitted.level
+        mine = np.array([k for k, design in enumerate(designs) if len(design) == width], np.int64)
+        distinct = {id(designs[k]): designs[k] for k in mine.tolist()}
+        number = {key: at for at, key in enumerate(distinct)}
+        x = np.stack([np.stack([np.ones(n), *design], axis=1) for design in distinct.values()])
+        sound = np.isfinite(x).all(axis=2)
+        which = np.array([number[id(designs[k])] for k in mine.tolist()], np.int64)
+        for a in range(0, len(mine), FIT_AT_ONCE):  # what a core keeps near
+            some, of = mine[a : a + FIT_AT_ONCE], which[a : a + FIT_AT_ONCE]
+            y = flow[rows[some]]
+            fitted = fit(
+                y,
+                x[of],
+                np.isfinite(y) & sound[of],
+                columns,
+                least=rule.fit_hours,
+                lag=rule.lag_hours,
+                window=rule.history_days * 24,
+            )
+            residual[some, first:] = fitted.residual
+            expected[some, first:] = fitted.expected
+            error[some, first:] = fitted.error
+            level[some, first:] = fitted.level
     second = np.stack(seconds) if len(seconds) else np.zeros(shape)
     return Residuals(rows, residual, expected, error, level, second)
 
@@ -371,8 +400,7 @@ def balance(rule: BalanceMismatch, frame: Frame) -> Values:
     for child in frame.children:
         if child.role == "load":
             children.setdefault(frame.points.row(child.parent_id), []).append(child)
-    full = hours.full()
-    flow = np.where(full, hours.quantity, np.nan)
+    flow = _flow(frame)
     nodes, rests, designs = [], [], []
     for node, under in sorted(children.items()):
         if node not in allowed or node < 0:

@@ -62,8 +62,11 @@ SELECT c.point_id, c.bucket, coalesce(c.measured, 'NaN') AS measured, coalesce(c
 FROM consumption AS c WHERE c.point_id = ANY ($1::int[]) AND c.bucket >= $2 AND c.bucket < $3
 
 -- name: hours
-SELECT c.point_id, c.period, coalesce(c.measured, 'NaN') AS measured, coalesce(c.estimated, 'NaN') AS estimated,
-       c.measured_s, c.estimated_s, c.flags
+-- Rows as narrow as they can be: these are millions.
+SELECT c.point_id, c.period,
+       CASE WHEN c.measured IS NULL THEN coalesce(c.estimated, 'NaN')
+            ELSE c.measured + coalesce(c.estimated, 0) END AS quantity,
+       c.measured_s::float4, c.estimated_s::float4, c.flags
 FROM consumption_period AS c
 WHERE c.point_id = ANY ($1::int[]) AND c.grain = 'hour' AND c.period >= $2 AND c.period < $3
 
