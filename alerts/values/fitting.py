@@ -143,6 +143,9 @@ def trailing_mean(values: Amounts, counts: NDArray[np.bool_], hours: int) -> Amo
     """
     out = np.full(values.shape, np.nan)
     chosen = np.flatnonzero(counts)
+    ever = np.isfinite(values).any(axis=0)[chosen]
+    # Before the first that is known there is nothing to average: residuals are made of the last days only.
+    chosen = chosen[max(int(np.argmax(ever)) - hours, 0) :] if ever.any() else chosen[:0]
     if len(chosen) < hours:
         return out
     some = values[:, chosen]
