@@ -434,7 +434,9 @@ def balance(rule: BalanceMismatch, frame: Frame) -> Values:
     supply = trailing_mean(flow[rows], always, rule.mean_hours)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = 100.0 * np.abs(mean) / np.maximum(supply, 1e-9)
-        value = np.where(np.abs(_proven(found, mean / sigma, sigma, rule.fit_hours // 2)) < rule.sigmas, 0.0, value)
+        ratio = np.abs(_proven(found, mean / sigma, sigma, rule.fit_hours // 2))
+        # Between the two nobody can tell: it neither opens an episode nor ends one.
+        value = np.where(ratio < rule.sigmas, np.where(ratio < 0.5 * rule.sigmas, 0.0, np.nan), value)
     value[np.isnan(mean)] = np.nan
     value[:, hours.ends_us // HOUR_US % rule.every_hours != 0] = np.nan
     value[hours.ends_us[np.newaxis, :] > frame.clock_us[rows][:, np.newaxis]] = np.nan
