@@ -340,7 +340,7 @@ class BalanceMismatch(BaseRule, frozen=True, tag="balance", kw_only=True):
     The supply less the children and their loss is held against what has been left before, as far as the firm's output
     explains it (fitted as in `deviation`): no unmetered load is taken for a fault, only a change of it. Hours in which
     one of the meters is not measured, stands still before it catches up, or has a held step in the last `settle_hours`,
-    are unknown. A mean below half of `sigmas` standard errors of a single hour is none; up to all of them it is unknown.
+    are unknown. A mean below half of `sigmas` standard errors of one hour is none; between that and all it is unknown.
     """
 
     mean_hours: int = 6
