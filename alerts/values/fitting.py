@@ -143,7 +143,7 @@ def trailing_mean(values: Amounts, counts: NDArray[np.bool_], hours: int) -> Amo
     """
     out = np.full(values.shape, np.nan)
     chosen = np.flatnonzero(counts)
-    ever = np.isfinite(values).any(axis=0)[chosen]
+    ever = np.logical_or.reduce(np.isfinite(values[:, chosen]), axis=0)
     # Before the first that is known there is nothing to average: residuals are made of the last days only.
     chosen = chosen[max(int(np.argmax(ever)) - hours, 0) :] if ever.any() else chosen[:0]
     if len(chosen) < hours:
